@@ -1,0 +1,44 @@
+//! The servers that are compared.
+
+use std::{fmt, io};
+
+use clap::ValueEnum;
+
+use crate::{portcullis, raw};
+
+/// An echo server of this bench.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Subject {
+    /// Straight on tokio: the yardstick.
+    Raw,
+    /// Portcullis with the sockets on the ECS thread.
+    Inline,
+    /// Portcullis with the sockets on tokio's own thread.
+    Thread,
+}
+
+impl Subject {
+    /// The name on the command line and in the tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Inline => "inline",
+            Self::Thread => "thread",
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Runs the server `subject` until the process is killed. It listens on a free port of 127.0.0.1 and calls `report_port`
+/// once it does.
+pub fn serve(subject: Subject, report_port: impl FnOnce(u16) -> io::Result<()>) -> io::Result<()> {
+    match subject {
+        Subject::Raw => raw::serve(report_port),
+        Subject::Inline | Subject::Thread => portcullis::serve(subject.name(), report_port),
+    }
+}

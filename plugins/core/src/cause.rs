@@ -1,0 +1,94 @@
+//! Why a connection ended.
+
+use std::fmt;
+
+/// Every way a connection can end. [`Cause::label`] is a stable word to count by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The peer closed, or half closed, its side.
+    PeerClosed,
+    /// The connection was reset, or the network failed.
+    Reset,
+    /// Game code asked for the close.
+    Requested,
+    /// Somebody kicked the connection; the reason was flushed before the close.
+    Kicked,
+    /// Another login of the same user took its place.
+    Replaced,
+    /// Nothing was received for longer than the idle limit.
+    Idle,
+    /// The protocol's handshake did not finish in time.
+    HandshakeTimeout,
+    /// Nobody logged in, or nobody forwarded the connection, in time.
+    LoginTimeout,
+    /// The peer did not read: its unsent bytes grew past the outbox limit.
+    SlowConsumer,
+    /// The peer did not read: a write did not finish in time.
+    WriteStalled,
+    /// A frame longer than allowed was announced.
+    FrameTooLarge,
+    /// The peer sent what its protocol does not allow.
+    Malformed,
+    /// The handshake was refused: another protocol, version or set of messages.
+    Incompatible,
+    /// The gate had no room, or did not want this peer.
+    Refused,
+    /// The server is shutting down.
+    Shutdown,
+}
+
+impl Cause {
+    /// All causes.
+    pub const ALL: [Self; 15] = [
+        Self::PeerClosed,
+        Self::Reset,
+        Self::Requested,
+        Self::Kicked,
+        Self::Replaced,
+        Self::Idle,
+        Self::HandshakeTimeout,
+        Self::LoginTimeout,
+        Self::SlowConsumer,
+        Self::WriteStalled,
+        Self::FrameTooLarge,
+        Self::Malformed,
+        Self::Incompatible,
+        Self::Refused,
+        Self::Shutdown,
+    ];
+
+    /// A stable label: lower case, words joined by `_`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::PeerClosed => "peer_closed",
+            Self::Reset => "reset",
+            Self::Requested => "requested",
+            Self::Kicked => "kicked",
+            Self::Replaced => "replaced",
+            Self::Idle => "idle",
+            Self::HandshakeTimeout => "handshake_timeout",
+            Self::LoginTimeout => "login_timeout",
+            Self::SlowConsumer => "slow_consumer",
+            Self::WriteStalled => "write_stalled",
+            Self::FrameTooLarge => "frame_too_large",
+            Self::Malformed => "malformed",
+            Self::Incompatible => "incompatible",
+            Self::Refused => "refused",
+            Self::Shutdown => "shutdown",
+        }
+    }
+
+    /// Whether what is still queued is worth sending before the socket closes.
+    ///
+    /// It is not when the peer is gone, or when not reading is what it is closed for.
+    pub fn flushes(self) -> bool {
+        !matches!(self, Self::Reset | Self::SlowConsumer | Self::WriteStalled)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
+}

@@ -1,0 +1,29 @@
+//! Handing a connection to its agent.
+
+use crate::{Close, Closing, Connection, Forward, Forwarded, ForwardedTo, Link, Start};
+use bevy_ecs::prelude::*;
+
+pub(crate) fn start(event: On<Start>, connections: Query<&Link, Without<Closing>>, mut commands: Commands) {
+    if let Ok(link) = connections.get(event.entity) {
+        link.0.start();
+        commands.entity(event.entity).remove::<ForwardedTo>();
+    }
+}
+
+pub(crate) fn forward(
+    event: On<Forward>,
+    connections: Query<&Link, (With<Connection>, Without<Closing>)>,
+    agents: Query<()>,
+    mut commands: Commands,
+) {
+    let &Forward { entity, agent } = event.event();
+    let Ok(link) = connections.get(entity) else { return };
+    if !agents.contains(agent) {
+        tracing::warn!(%entity, %agent, "a connection cannot be forwarded to an agent that does not exist");
+        commands.trigger(Close::new(entity, crate::Cause::Requested));
+        return;
+    }
+    commands.entity(entity).insert(ForwardedTo(agent));
+    commands.trigger(Forwarded { entity, agent });
+    link.0.start();
+}

@@ -1,0 +1,211 @@
+//! The one queue through which all that comes from outside reaches the world.
+
+use crate::{Cause, Frames, TimeSource};
+use atomic_waker::AtomicWaker;
+use bevy_ecs::{entity::RemoteAllocator, prelude::*};
+use crossbeam_channel::{Receiver, Select, Sender, TryRecvError};
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+/// One thing that happened outside.
+pub enum Inbound {
+    /// A socket was accepted.
+    Opened(Box<Opening>),
+    /// What one read from a socket yielded, as time of the clock and frames in order.
+    Frames {
+        /// The connection.
+        connection: Entity,
+        /// When it was read.
+        received: Duration,
+        /// The complete frames.
+        frames: Frames,
+    },
+    /// Nothing more will be read from this connection; what was read before is still handled.
+    Ended {
+        /// The connection.
+        connection: Entity,
+        /// Why.
+        cause: Cause,
+    },
+    /// The socket is gone. Comes exactly once for each [`Inbound::Opened`], and last.
+    Closed {
+        /// The connection.
+        connection: Entity,
+        /// Why, as the transport sees it; a close the world had asked for keeps the world's cause.
+        cause: Cause,
+    },
+    /// A peer that was behind has taken everything.
+    Drained {
+        /// The connection.
+        connection: Entity,
+    },
+    /// Work from outside that runs in the world, in its turn.
+    Posted(Box<dyn FnOnce(&mut World) + Send>),
+}
+
+/// A socket that was accepted, and how to make it an entity.
+pub struct Opening {
+    /// The id, reserved by [`Funnel::reserve`].
+    pub connection: Entity,
+    /// The listener that accepted it.
+    pub listener: Entity,
+    /// The peer's address.
+    pub peer: SocketAddr,
+    /// Our address.
+    pub local: SocketAddr,
+    /// What carries the bytes.
+    pub transport: &'static str,
+    /// The I/O side.
+    pub link: crate::Link,
+    /// When it was accepted, as time of the clock.
+    pub opened_at: Duration,
+}
+
+/// What the queue counts for one item, besides the bytes it carries.
+const ITEM_LOAD: usize = 512;
+/// Load at which transports stop reading and accepting until the world has caught up: 64 MiB.
+const MAX_LOAD: usize = 64 * 1024 * 1024;
+
+/// The sending end of the queue, for transports and tasks. Clones are cheap.
+///
+/// The queue is bounded by what its senders hold back: each transport asks [`Funnel::poll_room`] before it reads or
+/// accepts, and stops reading a connection whose frames are not [delivered](crate::Line::delivered). So the channel
+/// itself never has to make a sender wait, and the world can post to itself.
+#[derive(Resource, Clone)]
+pub struct Funnel {
+    shared: Arc<Shared>,
+    sender: Sender<Inbound>,
+}
+
+struct Shared {
+    time: TimeSource,
+    ids: RemoteAllocator,
+    load: AtomicUsize,
+    /// Wakes a driver that sleeps inside the ECS thread.
+    driver: AtomicWaker,
+    waiting: Mutex<Vec<Waker>>,
+}
+
+impl Funnel {
+    /// A queue whose receiving end is an [`Intake`]. Ids are reserved from this world.
+    pub fn new(world: &World, time: TimeSource) -> (Self, Intake) {
+        let (sender, receiver) = crossbeam_channel::unbounded(); // bounded by load: see above
+        let shared = Arc::new(Shared {
+            time,
+            ids: world.entity_allocator().build_remote_allocator(),
+            load: AtomicUsize::new(0),
+            driver: AtomicWaker::new(),
+            waiting: Mutex::new(Vec::new()),
+        });
+        (Self { shared: Arc::clone(&shared), sender }, Intake { shared, receiver })
+    }
+
+    /// Reserves the entity a new connection will be.
+    pub fn reserve(&self) -> Entity {
+        self.shared.ids.alloc()
+    }
+
+    /// Time of the clock, to stamp what was received.
+    pub fn now(&self) -> Duration {
+        self.shared.time.now()
+    }
+
+    /// Puts an item into the queue and wakes the world.
+    pub fn send(&self, item: Inbound) {
+        self.shared.load.fetch_add(load_of(&item), Ordering::Relaxed);
+        // The world may be gone already while the last tasks end.
+        if self.sender.send(item).is_ok() {
+            self.shared.driver.wake();
+        }
+    }
+
+    /// Runs this in the world, in its turn.
+    pub fn post(&self, work: impl FnOnce(&mut World) + Send + 'static) {
+        self.send(Inbound::Posted(Box::new(work)));
+    }
+
+    /// Ready while the world keeps up; a transport reads and accepts only then.
+    pub fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
+        if self.shared.load.load(Ordering::Relaxed) < MAX_LOAD {
+            return Poll::Ready(());
+        }
+        let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        // Looked at again under the lock, so that a wake-up between the two is not lost.
+        if self.shared.load.load(Ordering::SeqCst) < MAX_LOAD {
+            return Poll::Ready(());
+        }
+        waiting.push(context.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for Funnel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Funnel").field("waiting", &self.sender.len()).finish()
+    }
+}
+
+/// The receiving end of the queue.
+#[derive(Resource, Clone)]
+pub struct Intake {
+    shared: Arc<Shared>,
+    receiver: Receiver<Inbound>,
+}
+
+impl Intake {
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.receiver.is_empty()
+    }
+
+    /// Blocks this thread until something waits or the moment has come.
+    pub fn wait(&self, until: Option<Instant>) {
+        let mut select = Select::new();
+        select.recv(&self.receiver);
+        match until {
+            Some(deadline) => {
+                let _ = select.ready_deadline(deadline);
+            }
+            None => {
+                select.ready();
+            }
+        }
+    }
+
+    /// Ready when something waits, for a driver that polls.
+    pub fn poll_ready(&self, context: &mut Context<'_>) -> Poll<()> {
+        if !self.receiver.is_empty() {
+            return Poll::Ready(());
+        }
+        self.shared.driver.register(context.waker());
+        if self.receiver.is_empty() { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// Takes the next item.
+    pub(crate) fn take(&self) -> Result<Inbound, TryRecvError> {
+        let item = self.receiver.try_recv()?;
+        let load = load_of(&item);
+        let before = self.shared.load.fetch_sub(load, Ordering::SeqCst);
+        if before >= MAX_LOAD && before - load < MAX_LOAD {
+            let waiting =
+                std::mem::take(&mut *self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+            waiting.into_iter().for_each(Waker::wake);
+        }
+        Ok(item)
+    }
+}
+
+fn load_of(item: &Inbound) -> usize {
+    match item {
+        Inbound::Frames { frames, .. } => ITEM_LOAD + frames.byte_len(),
+        _ => ITEM_LOAD,
+    }
+}

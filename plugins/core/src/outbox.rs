@@ -1,0 +1,118 @@
+//! What a connection has to say until the next flush.
+
+use bevy_ecs::{prelude::*, system::SystemParam};
+use thiserror::Error;
+
+/// Bytes of whole frames that wait for the next flush. Write to it through [`Outboxes`].
+///
+/// It holds memory only while there is something in it.
+#[derive(Component, Debug, Default)]
+pub struct Outbox {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) frames: u32,
+    /// The mark at which the next warning is due, as a power of two of [`FIRST_WARNING`]; 0 while not warned.
+    pub(crate) warnings: u8,
+}
+
+impl Outbox {
+    /// The bytes that wait, whole frames in order.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Unsent bytes at which the first warning is given.
+pub const FIRST_WARNING: usize = 64 * 1024;
+
+/// The connections the next flush has to visit, and buffers to reuse.
+#[derive(Resource, Debug, Default)]
+pub struct DirtyOutboxes {
+    pub(crate) list: Vec<Entity>,
+    spare: Vec<Vec<u8>>,
+}
+
+/// Buffers kept for reuse: enough for a busy flush, little when idle.
+const SPARE_BUFFERS: usize = 256;
+/// A spare buffer larger than this is given back to the allocator.
+const SPARE_CAPACITY: usize = 16 * 1024;
+
+impl DirtyOutboxes {
+    /// Makes sure the next flush visits this connection.
+    pub(crate) fn mark(&mut self, connection: Entity, outbox: &mut Outbox) {
+        self.list.push(connection);
+        if outbox.bytes.capacity() == 0 {
+            outbox.bytes = self.spare.pop().unwrap_or_default();
+        }
+    }
+
+    pub(crate) fn recycle(&mut self, mut buffer: Vec<u8>) {
+        if self.spare.len() < SPARE_BUFFERS && (1..=SPARE_CAPACITY).contains(&buffer.capacity()) {
+            buffer.clear();
+            self.spare.push(buffer);
+        }
+    }
+}
+
+/// The connection is not there, or not any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("there is no connection {0}")]
+pub struct NotConnected(pub Entity);
+
+/// Writes to outboxes, as a system parameter. What is written leaves with the next flush, in one write.
+#[derive(SystemParam)]
+pub struct Outboxes<'w, 's> {
+    outboxes: Query<'w, 's, &'static mut Outbox>,
+    dirty: ResMut<'w, DirtyOutboxes>,
+}
+
+impl Outboxes<'_, '_> {
+    /// Lets `write` append whole frames to a connection's outbox.
+    ///
+    /// # Errors
+    /// When the connection does not exist.
+    pub fn write<R>(
+        &mut self,
+        connection: Entity,
+        write: impl FnOnce(&mut Vec<u8>) -> R,
+    ) -> Result<R, NotConnected> {
+        let mut outbox = self.outboxes.get_mut(connection).map_err(|_| NotConnected(connection))?;
+        Ok(append(connection, &mut outbox, &mut self.dirty, write))
+    }
+}
+
+/// As [`Outboxes::write`], where the whole world is at hand.
+///
+/// # Errors
+/// When the connection does not exist.
+pub fn write_outbox<R>(
+    world: &mut World,
+    connection: Entity,
+    write: impl FnOnce(&mut Vec<u8>) -> R,
+) -> Result<R, NotConnected> {
+    let clean = match world.get::<Outbox>(connection) {
+        Some(outbox) => outbox.bytes.is_empty(),
+        None => return Err(NotConnected(connection)),
+    };
+    if clean {
+        return world.resource_scope(|world, mut dirty: Mut<DirtyOutboxes>| {
+            let mut outbox = world.get_mut::<Outbox>(connection).ok_or(NotConnected(connection))?;
+            Ok(append(connection, &mut outbox, &mut dirty, write))
+        });
+    }
+    let mut outbox = world.get_mut::<Outbox>(connection).ok_or(NotConnected(connection))?;
+    outbox.frames += 1;
+    Ok(write(&mut outbox.bytes))
+}
+
+fn append<R>(
+    connection: Entity,
+    outbox: &mut Outbox,
+    dirty: &mut DirtyOutboxes,
+    write: impl FnOnce(&mut Vec<u8>) -> R,
+) -> R {
+    if outbox.bytes.is_empty() {
+        dirty.mark(connection, outbox);
+    }
+    outbox.frames += 1;
+    write(&mut outbox.bytes)
+}

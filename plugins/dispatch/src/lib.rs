@@ -1,0 +1,1 @@
+//! What they asked: routes, handlers, streams, deferred replies, push

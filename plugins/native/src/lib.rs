@@ -1,0 +1,1 @@
+//! Portcullis' own typed protocol: serde and bincode over TCP, with clients

@@ -1,0 +1,1 @@
+//! Who someone is: sessions, login, binding

@@ -1,0 +1,1 @@
+//! skynet's protocols: sproto and the gate

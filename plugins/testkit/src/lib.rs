@@ -1,0 +1,1 @@
+//! Test a game server as a World: TestServer, TestClient, virtual time, invariants

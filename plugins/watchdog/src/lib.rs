@@ -1,0 +1,1 @@
+//! Who may stay: deadlines, agents, kicks

@@ -1,0 +1,92 @@
+//! The project's own commands, run as `cargo xtask <command>`.
+//!
+//! `cargo xtask test` is the one gate every change passes; the other commands are one of its steps alone
+//! (`dependencies`), or too slow or too particular for every change (`bench`, `skynet`).
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks by printing")]
+
+mod bench;
+mod dependencies;
+mod documented;
+mod error;
+mod layers;
+mod metadata;
+mod project;
+mod skynet;
+mod test;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::{error::Error, project::Project};
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The project's own commands.
+#[derive(Parser)]
+#[command(name = "xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run every check a change must pass, stopping at the first that fails
+    Test,
+    /// Check licences, versions, sources, docs/dependencies.md and the layers of our own crates
+    Dependencies,
+    /// Run the whole-server bench, then every other one; or only the named one
+    Bench {
+        /// The one bench to run
+        name: Option<String>,
+        /// Given to the bench as they are
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Run skynet's own example client against the headless server
+    Skynet {
+        /// A built checkout of skynet
+        #[arg(long, value_name = "DIR")]
+        checkout: PathBuf,
+        /// Use the server that already listens on port 8888, for example skynet's own, and start none
+        #[arg(long)]
+        running: bool,
+        /// Given to the headless server as they are
+        #[arg(last = true, conflicts_with = "running")]
+        arguments: Vec<String>,
+    },
+}
+
+fn run(arguments: Arguments) -> Result<(), Error> {
+    let Some(command) = arguments.command else {
+        return Arguments::command().print_help().map_err(Error::Print);
+    };
+    let project = Project::find()?;
+    match command {
+        Command::Test => test::run(&project),
+        Command::Dependencies => dependencies::run(&project),
+        Command::Bench { name, arguments } => bench::run(&project, name.as_deref(), &arguments),
+        Command::Skynet { checkout, running: true, .. } => skynet::check_running(&checkout),
+        Command::Skynet { checkout, arguments, .. } => skynet::check_ours(&project, &checkout, &arguments),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+}
