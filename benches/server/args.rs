@@ -8,8 +8,8 @@ use crate::{scenario::Scenario, subject::Subject};
 #[derive(Parser, Debug)]
 #[command(name = "server")]
 pub struct Args {
-    /// Scenarios to run, by part of their name (1x1, 100x1, 100x32, churn, idle), or any other `CxD`: C connections with D
-    /// requests in flight. All five without one.
+    /// Scenarios to run, by part of their name (1x1, 100x1, 100x32, churn, idle), or any other `CxD`:
+    /// C connections with D requests in flight. All five without one.
     pub filters: Vec<String>,
 
     /// Servers to compare with raw, comma separated. `raw` itself is allowed: that checks the bench.

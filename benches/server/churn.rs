@@ -1,8 +1,9 @@
 //! Connections that live for one request: connect, send a frame, read the reply, close.
 //!
-//! The client ends its half (a FIN) and then resets what is left, so the server reads an ordinary end of stream, and no
-//! port is left in `TIME_WAIT` (see [`socket::connect`]). On loopback the handshake's work is done by whoever connects, so
-//! the client is the busier side: besides the rate look at the server's CPU time per connection.
+//! The client ends its half (a FIN) and then resets what is left, so the server reads an ordinary end of
+//! stream, and no port is left in `TIME_WAIT` (see [`socket::connect`]). On loopback the handshake's work is
+//! done by whoever connects, so the client is the busier side: besides the rate look at the server's CPU time
+//! per connection.
 
 use std::{
     io::{self, Read, Write},

@@ -1,8 +1,8 @@
 //! The frames the client sends and expects back.
 //!
-//! A frame is a big-endian `u16` length and a payload: a sequence number, counted per connection, and a filler that is the
-//! same in all. The client makes frames by stamping numbers into a template, so that its own work stays small beside the
-//! server's.
+//! A frame is a big-endian `u16` length and a payload: a sequence number, counted per connection, and a filler
+//! that is the same in all. The client makes frames by stamping numbers into a template, so that its own work
+//! stays small beside the server's.
 
 use std::io;
 

@@ -36,8 +36,8 @@ pub struct Idle {
     pub share: f64,
 }
 
-/// Raises the limit of open files of this process, and so of its later children, as far as it may go, and returns how many
-/// of `connections` it allows.
+/// Raises the limit of open files of this process, and so of its later children, as far as it may go, and
+/// returns how many of `connections` it allows.
 pub fn allow(connections: u32) -> io::Result<usize> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, rustix::process::Rlimit { current: limit.maximum, ..limit })?;

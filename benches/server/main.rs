@@ -1,8 +1,8 @@
 //! The whole-server bench: Portcullis beside a raw tokio echo server, in the same run.
 //!
-//! Absolute figures say more about a machine than about a server, so every figure here has a yardstick measured seconds
-//! away: an echo server written straight on tokio ([`raw`]). Each round drives raw, inline and thread in turn with one and
-//! the same load client, and the ratios are taken inside a round.
+//! Absolute figures say more about a machine than about a server, so every figure here has a yardstick measured
+//! seconds away: an echo server written straight on tokio ([`raw`]). Each round drives raw, inline and thread in
+//! turn with one and the same load client, and the ratios are taken inside a round.
 //!
 //! ```text
 //! cargo bench --bench server                       # everything, some four minutes

@@ -21,6 +21,12 @@ use crate::{
 
 /// Runs what `args` ask for, prints each scenario's progress to stderr and the tables to stdout.
 pub fn run(args: &Args) -> io::Result<()> {
+    let scenarios = args.scenarios();
+    if scenarios.is_empty() {
+        // A filter may be meant for another bench of the same `cargo bench`.
+        say(format_args!("no scenario of this bench matches"));
+        return Ok(());
+    }
     let machine = proc::machine();
     let placement = if args.free { Placement::Free } else { Placement::pinned()? };
     let mut bench = Bench { args, server_core: None, connections: idle::allow(args.idle)? };
@@ -29,19 +35,15 @@ pub fn run(args: &Args) -> io::Result<()> {
         bench.server_core = Some(server);
     }
 
-    let mut rounds = Vec::new();
-    let mut idles = Vec::new();
-    for scenario in args.scenarios() {
-        match scenario {
-            Scenario::Idle => idles = bench.idle()?,
-            loaded => rounds.push((loaded, bench.rounds(loaded)?)),
-        }
-    }
+    let mut results = Results::default();
+    let failure = scenarios.into_iter().try_for_each(|scenario| results.add(&bench, scenario));
 
+    // A scenario that failed must not cost us the minutes before it.
     let mut stdout = io::stdout().lock();
     report::heading(&mut stdout, &machine, placement, args)?;
-    report::rounds(&mut stdout, &rounds)?;
-    report::idles(&mut stdout, &idles)
+    report::rounds(&mut stdout, &results.rounds)?;
+    report::idles(&mut stdout, &results.idles)?;
+    failure
 }
 
 /// The command as a reader would type it.
@@ -50,6 +52,23 @@ pub fn command() -> String {
     match options.as_slice() {
         [] => "cargo bench --bench server".into(),
         options => format!("cargo bench --bench server -- {}", options.join(" ")),
+    }
+}
+
+/// The figures of all scenarios so far.
+#[derive(Default)]
+struct Results {
+    rounds: Vec<(Scenario, Vec<Series>)>,
+    idles: Vec<(Subject, Idle)>,
+}
+
+impl Results {
+    fn add(&mut self, bench: &Bench, scenario: Scenario) -> io::Result<()> {
+        match scenario {
+            Scenario::Idle => self.idles = bench.idle()?,
+            loaded => self.rounds.push((loaded, bench.rounds(loaded)?)),
+        }
+        Ok(())
     }
 }
 
@@ -69,7 +88,7 @@ impl Bench<'_> {
         let mut series: Vec<Series> = self.subjects().map(|subject| (subject, Vec::new())).collect();
         for number in 1..=self.args.rounds {
             for (subject, rounds) in &mut series {
-                let round = self.round(scenario, *subject)?;
+                let round = self.round(scenario, *subject).map_err(|e| failed(scenario, *subject, &e))?;
                 say(format_args!(
                     "{scenario:>7} round {number}/{} {subject:<7} {:>9} /s, p50 {:.1} µs",
                     self.args.rounds,
@@ -100,8 +119,9 @@ impl Bench<'_> {
         let window = Duration::from_secs_f64(self.args.idle_seconds);
         self.subjects()
             .map(|subject| {
-                let server = Server::start(subject, self.server_core)?;
-                let idle = idle::run(&server, self.connections, self.args.payload, window)?;
+                let idle = Server::start(subject, self.server_core)
+                    .and_then(|server| idle::run(&server, self.connections, self.args.payload, window))
+                    .map_err(|e| failed(Scenario::Idle, subject, &e))?;
                 say(format_args!("   idle {subject:<7} {:.2} KiB a connection", idle.kib));
                 Ok((subject, idle))
             })
@@ -111,6 +131,11 @@ impl Bench<'_> {
     fn subjects(&self) -> impl Iterator<Item = Subject> {
         [Subject::Raw].into_iter().chain(self.args.subject.iter().copied())
     }
+}
+
+/// The same error, saying where.
+fn failed(scenario: Scenario, subject: Subject, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{scenario} with {subject}: {error}"))
 }
 
 /// Tells a waiting user where the bench is. It goes on without anybody listening.

@@ -1,8 +1,8 @@
 //! The yardstick: an echo server straight on tokio, as good as one can be written.
 //!
-//! One current-thread runtime, one task a connection. A read goes into a buffer all tasks share, complete frames leave it
-//! by one write without being copied, and only what a read cut in two is kept by its connection. So an idle connection
-//! owns no buffer, and a busy one costs one read and one write however many frames come at once.
+//! One current-thread runtime, one task a connection. A read goes into a buffer all tasks share, complete frames
+//! leave it by one write without being copied, and only what a read cut in two is kept by its connection. So an
+//! idle connection owns no buffer, and a busy one costs one read and one write however many frames come at once.
 
 use std::{
     cell::RefCell,

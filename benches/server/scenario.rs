@@ -28,8 +28,8 @@ impl Scenario {
         Self::Idle,
     ];
 
-    /// Whether `filter` selects this scenario: a `CxD` only itself (`100x3` is not meant to find `100x32`), anything else
-    /// every name it is a part of.
+    /// Whether `filter` selects this scenario: a `CxD` only itself (`100x3` is not meant to find `100x32`),
+    /// anything else every name it is a part of.
     pub fn is_meant_by(self, filter: &str) -> bool {
         match Self::parse_load(filter) {
             Some(load) => load == self,
@@ -45,8 +45,8 @@ impl Scenario {
         bounded.then_some(Self::Load { connections, depth })
     }
 
-    /// What Portcullis promises here; none for a scenario made up on the command line, and none for `idle`, whose promises
-    /// are not ratios (see [`crate::idle`]).
+    /// What Portcullis promises here; none for a scenario made up on the command line, and none for `idle`, whose
+    /// promises are not ratios (see [`crate::idle`]).
     pub fn target(self) -> Option<Target> {
         match self {
             Self::Load { connections: 1, depth: 1 } => Some(Target::MedianAtMost(1.15)),
@@ -61,9 +61,9 @@ impl Scenario {
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Load { connections, depth } => write!(f, "{connections}x{depth}"),
-            Self::Churn => f.write_str("churn"),
-            Self::Idle => f.write_str("idle"),
+            Self::Load { connections, depth } => f.pad(&format!("{connections}x{depth}")),
+            Self::Churn => f.pad("churn"),
+            Self::Idle => f.pad("idle"),
         }
     }
 }

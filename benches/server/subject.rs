@@ -34,8 +34,8 @@ impl fmt::Display for Subject {
     }
 }
 
-/// Runs the server `subject` until the process is killed. It listens on a free port of 127.0.0.1 and calls `report_port`
-/// once it does.
+/// Runs the server `subject` until the process is killed. It listens on a free port of 127.0.0.1 and calls
+/// `report_port` once it does.
 pub fn serve(subject: Subject, report_port: impl FnOnce(u16) -> io::Result<()>) -> io::Result<()> {
     match subject {
         Subject::Raw => raw::serve(report_port),

@@ -60,7 +60,7 @@ pub fn run(project: &Project) -> Result<(), Error> {
         fs::read_to_string(&path).map_err(|source| Error::Read { path: DOCUMENT.into(), source })?;
 
     let mut findings = findings(&metadata, &document);
-    findings.extend(layers::breaches(&metadata).iter().map(ToString::to_string));
+    findings.extend(layers::breaches(&project.metadata_here()?).iter().map(ToString::to_string));
     for finding in &findings {
         println!("    {finding}");
     }

@@ -30,7 +30,16 @@ impl Project {
 
     /// Everything cargo knows about our crates and what they depend on, with every feature on, for every platform.
     pub fn metadata(&self) -> Result<Metadata, Error> {
-        let line = CargoLine::new("metadata --format-version 1 --locked --all-features");
+        self.read_metadata("metadata --format-version 1 --locked --all-features")
+    }
+
+    /// The same for this platform alone: without what, for example, only a browser would need.
+    pub fn metadata_here(&self) -> Result<Metadata, Error> {
+        self.read_metadata("metadata --format-version 1 --locked --all-features --filter-platform host-tuple")
+    }
+
+    fn read_metadata(&self, words: &str) -> Result<Metadata, Error> {
+        let line = CargoLine::new(words);
         let output = line
             .command(self)
             .stderr(Stdio::inherit())

@@ -56,7 +56,7 @@ pub enum Error {
     #[error("the server ended with {0} after SIGTERM, not with code 0")]
     EndedBadly(ExitStatus),
     /// Something did not end in time.
-    #[error("the {0} did not end within {} s and was killed", PATIENCE.as_secs())]
+    #[error("the {0} did not end within {PATIENCE:?} and was killed")]
     StillRunning(&'static str),
     /// The client did not see what it should have; what it printed stands above.
     #[error("the client did not see {}", .0.join("; nor "))]

@@ -147,3 +147,13 @@ pub struct Agents(Vec<Entity>);
 /// The player, in the hands of the game: the game's own components stand beside it.
 #[derive(Component, Clone, Copy, Debug, Default)]
 pub struct Agent;
+
+/// The session a connection is bound to, from login on.
+#[derive(Component, Clone, Copy, Debug)]
+#[relationship(relationship_target = Bindings)]
+pub struct BoundTo(pub Entity);
+
+/// The connections of a session. It outlives them.
+#[derive(Component, Debug, Default)]
+#[relationship_target(relationship = BoundTo)]
+pub struct Bindings(Vec<Entity>);

@@ -47,7 +47,7 @@ pub use arrivals::{Arrival, Arrivals};
 pub use cause::Cause;
 pub use clock::{Clock, TimeSource};
 pub use connection::{
-    Accepted, AcceptedBy, Admitted, Agent, Agents, BelongsTo, Closing, Connection, ForwardedTo, Forwards,
+    Accepted, AcceptedBy, Admitted, Agent, Agents, BelongsTo, Bindings, BoundTo, Closing, Connection, ForwardedTo, Forwards,
     InboundLimit, Line, Link, MaxFrame, OutboxLimit, Traffic,
 };
 pub use deadlines::DeadlineQueue;

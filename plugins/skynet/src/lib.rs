@@ -1,1 +1,3 @@
 //! skynet's protocols: sproto and the gate
+
+pub mod sproto;

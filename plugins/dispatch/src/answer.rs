@@ -1,0 +1,124 @@
+//! What handlers return, and how it reaches the peer.
+
+use crate::{
+    Counters, Deferred, IntoBody, Outgoing, PacketKind, Protocol, Protocols, Refusal, request::Origin,
+};
+use bevy_ecs::prelude::*;
+use portcullis_core::{Traffic, write_outbox};
+
+/// What a handler made of a request.
+pub enum Answer<R> {
+    /// The reply.
+    Reply(R),
+    /// An error reply.
+    Refused(Refusal),
+    /// Somebody holds the [`Responder`](crate::Responder).
+    Deferred,
+}
+
+/// What a handler may return: a reply, a `Result` of one, nothing, or a [`Deferred`].
+///
+/// The marker keeps these apart; it is always inferred. A `Result` whose error can itself be serialized is ambiguous:
+/// return a [`Refusal`], or an error that is only `Into<Refusal>`.
+pub trait IntoAnswer<Marker>: 'static {
+    /// The type of the reply.
+    type Reply: IntoBody;
+
+    /// The answer.
+    fn into_answer(self) -> Answer<Self::Reply>;
+}
+
+#[doc(hidden)]
+pub struct Plain;
+#[doc(hidden)]
+pub struct Fallible;
+#[doc(hidden)]
+pub struct Later;
+#[doc(hidden)]
+pub struct FallibleLater;
+
+impl<R: IntoBody + 'static> IntoAnswer<Plain> for R {
+    type Reply = R;
+
+    fn into_answer(self) -> Answer<R> {
+        Answer::Reply(self)
+    }
+}
+
+impl<R: IntoBody + 'static, E: Into<Refusal> + 'static> IntoAnswer<Fallible> for Result<R, E> {
+    type Reply = R;
+
+    fn into_answer(self) -> Answer<R> {
+        self.map_or_else(|error| Answer::Refused(error.into()), Answer::Reply)
+    }
+}
+
+impl<R: IntoBody + 'static> IntoAnswer<Later> for Deferred<R> {
+    type Reply = R;
+
+    fn into_answer(self) -> Answer<R> {
+        Answer::Deferred
+    }
+}
+
+impl<R: IntoBody + 'static, E: Into<Refusal> + 'static> IntoAnswer<FallibleLater> for Result<Deferred<R>, E> {
+    type Reply = R;
+
+    fn into_answer(self) -> Answer<R> {
+        self.map_or_else(|error| Answer::Refused(error.into()), |_| Answer::Deferred)
+    }
+}
+
+/// Writes a reply to the outbox. A reply that cannot be encoded becomes an error reply.
+pub(crate) fn write_reply(world: &mut World, protocol: &dyn Protocol, origin: &Origin, body: &dyn IntoBody) {
+    let PacketKind::Request(id) = origin.kind else { return };
+    let written = write_outbox(world, origin.connection, |out| {
+        append(out, |out| {
+            protocol.write(out, Outgoing::Reply { route: origin.route, id, body: body.content() })
+        })
+    });
+    // A connection that is gone needs no answer.
+    let Ok(Err(error)) = written else { return };
+    tracing::warn!(protocol = protocol.name(), %error, "a reply could not be encoded");
+    if let Some(mut traffic) = world.get_mut::<Traffic>(origin.connection) {
+        traffic.send_errors += 1;
+    }
+    write_refusal(world, protocol, origin, &Refusal::internal());
+}
+
+/// Writes an error reply, where the protocol has one.
+pub(crate) fn write_refusal(world: &mut World, protocol: &dyn Protocol, origin: &Origin, refusal: &Refusal) {
+    let PacketKind::Request(id) = origin.kind else { return };
+    let message = Outgoing::Refusal { route: origin.route, id, refusal };
+    let written =
+        write_outbox(world, origin.connection, |out| append(out, |out| protocol.write(out, message)));
+    if let Ok(Err(error)) = written {
+        tracing::warn!(protocol = protocol.name(), %error, "a refusal could not be encoded");
+    }
+}
+
+/// Appends one message whole or not at all.
+pub(crate) fn append<E>(
+    out: &mut Vec<u8>,
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
+    let start = out.len();
+    write(out).inspect_err(|_| out.truncate(start))
+}
+
+/// Answers a request from outside its handler.
+pub(crate) fn answer_late(
+    world: &mut World,
+    origin: &Origin,
+    answer: Result<&dyn IntoBody, &Refusal>,
+) {
+    let protocols = world.resource::<Protocols>().clone();
+    let Some(protocol) = protocols.get(origin.speaks) else { return };
+    match answer {
+        Ok(body) => write_reply(world, protocol, origin, body),
+        Err(refusal) => {
+            world.resource_mut::<Counters>().refused += 1;
+            write_refusal(world, protocol, origin, refusal);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Answers that come later: from a tokio task, another system, another tick.
+
+use crate::{
+    Counters, IntoBody, Refusal, Request,
+    answer::answer_late,
+    request::Origin,
+};
+use bevy_ecs::{prelude::*, system::SystemParam};
+use portcullis_core::{Clock, DeadlineQueue, Funnel};
+use std::{
+    fmt,
+    marker::PhantomData,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+/// A handler returns this when a [`Responder`] answers in its place.
+#[must_use = "return it from the handler, or the request is answered twice"]
+#[derive(Debug)]
+pub struct Deferred<R> {
+    _reply: PhantomData<fn() -> R>,
+}
+
+/// How long a deferred answer may take, and how many one connection may have outstanding.
+#[derive(Resource, Clone, Copy, Debug)]
+pub struct DeferLimits {
+    /// After this the request is answered with [`Refusal::TIMEOUT`]. Default 10 seconds.
+    pub deadline: Duration,
+    /// Requests of one connection that may wait for an answer; more are refused with [`Refusal::TOO_MANY`].
+    /// Default 64.
+    pub per_connection: usize,
+}
+
+impl Default for DeferLimits {
+    fn default() -> Self {
+        Self { deadline: Duration::from_secs(10), per_connection: 64 }
+    }
+}
+
+/// Takes a request's answer into one's own hands, as a system parameter.
+///
+/// ```
+/// use bevy_ecs::prelude::*;
+/// use portcullis_dispatch::{Defer, Deferred, Refusal, Request};
+///
+/// fn slow(request: Request<String>, mut defer: Defer) -> Result<Deferred<usize>, Refusal> {
+///     let (deferred, responder) = defer.begin(&request)?;
+///     let text = request.body;
+///     std::thread::spawn(move || responder.reply(text.len()));
+///     Ok(deferred)
+/// }
+/// ```
+#[derive(SystemParam)]
+pub struct Defer<'w, 's> {
+    funnel: Res<'w, Funnel>,
+    clock: Res<'w, Clock>,
+    limits: Res<'w, DeferLimits>,
+    waiting: ResMut<'w, WaitingAnswers>,
+    outstanding: Query<'w, 's, &'static mut Outstanding>,
+}
+
+impl Defer<'_, '_> {
+    /// What the handler returns, and what answers in its place.
+    ///
+    /// # Errors
+    /// When the connection has too many requests waiting already.
+    pub fn begin<T, R: IntoBody + Send + 'static>(
+        &mut self,
+        request: &Request<T>,
+    ) -> Result<(Deferred<R>, Responder<R>), Refusal> {
+        let mut outstanding = self.outstanding.get_mut(request.connection)?;
+        let place = outstanding.0.get_or_insert_default();
+        if Arc::strong_count(place) > self.limits.per_connection {
+            return Err(Refusal::new(Refusal::TOO_MANY, "too many requests wait for an answer"));
+        }
+        let ticket = Arc::new(Ticket {
+            origin: request.origin,
+            answered: AtomicBool::new(false),
+            _place: Arc::clone(place),
+        });
+        self.waiting.0.push(self.clock.now() + self.limits.deadline, Arc::downgrade(&ticket));
+        let responder = Responder { ticket, funnel: self.funnel.clone(), _reply: PhantomData };
+        Ok((Deferred { _reply: PhantomData }, responder))
+    }
+}
+
+/// The requests of a connection that wait for an answer: as many as there are other holders of the count.
+#[derive(Component, Debug, Default)]
+pub struct Outstanding(Option<Arc<()>>);
+
+/// When which deferred answer is due.
+#[derive(Resource, Default)]
+pub struct WaitingAnswers(DeadlineQueue<Weak<Ticket>>);
+
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    origin: Origin,
+    answered: AtomicBool,
+    _place: Arc<()>,
+}
+
+impl Ticket {
+    /// True for the first who wants to answer.
+    fn claim(&self) -> bool {
+        !self.answered.swap(true, Ordering::SeqCst)
+    }
+}
+
+/// Answers one request, once, from wherever it was taken. Dropped without an answer, it answers with an error.
+pub struct Responder<R: IntoBody + Send + 'static> {
+    ticket: Arc<Ticket>,
+    funnel: Funnel,
+    _reply: PhantomData<fn(R)>,
+}
+
+impl<R: IntoBody + Send + 'static> Responder<R> {
+    /// Answers. Too late, after the deadline, it is dropped.
+    pub fn reply(self, reply: R) {
+        self.answer(Ok(reply));
+    }
+
+    /// Answers with an error.
+    pub fn refuse(self, refusal: impl Into<Refusal>) {
+        self.answer(Err(refusal.into()));
+    }
+
+    /// Answers with either.
+    pub fn answer(self, answer: Result<R, Refusal>) {
+        if self.ticket.claim() {
+            self.post(answer);
+        }
+    }
+
+    /// Whether the deadline has passed, so that nobody waits any more.
+    pub fn is_late(&self) -> bool {
+        self.ticket.answered.load(Ordering::SeqCst)
+    }
+
+    fn post(&self, answer: Result<R, Refusal>) {
+        let ticket = Arc::clone(&self.ticket);
+        self.funnel.post(move |world| {
+            answer_late(world, &ticket.origin, answer.as_ref().map(|body| body as &dyn IntoBody));
+        });
+    }
+}
+
+impl<R: IntoBody + Send + 'static> Drop for Responder<R> {
+    fn drop(&mut self) {
+        if self.ticket.claim() {
+            self.post(Err(Refusal::new(Refusal::INTERNAL, "the request was dropped without an answer")));
+        }
+    }
+}
+
+impl<R: IntoBody + Send + 'static> fmt::Debug for Responder<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Responder").field("origin", &self.ticket.origin).finish_non_exhaustive()
+    }
+}
+
+/// Answers with an error what was not answered in time.
+pub(crate) fn expire(world: &mut World) {
+    let now = world.resource::<Clock>().now();
+    while let Some(ticket) = world.resource_mut::<WaitingAnswers>().0.pop_due(now) {
+        if let Some(ticket) = ticket.upgrade()
+            && ticket.claim()
+        {
+            world.resource_mut::<Counters>().timed_out += 1;
+            let refusal = Refusal::new(Refusal::TIMEOUT, "the answer did not come in time");
+            answer_late(world, &ticket.origin, Err(&refusal));
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Packets: what protocols have decoded and handlers have not yet seen. The place where a mod stands.
+
+use crate::{Refusal, RouteId};
+use bevy_ecs::prelude::*;
+use bytes::Bytes;
+use std::time::Duration;
+
+/// One request or notify.
+#[derive(Debug)]
+pub struct Packet {
+    /// Who sent it.
+    pub connection: Entity,
+    /// Where it goes.
+    pub route: RouteId,
+    /// Whether an answer is wanted.
+    pub kind: PacketKind,
+    /// When it was read, as time of the clock.
+    pub received: Duration,
+    buffer: u32,
+    span: (u32, u32),
+    pub(crate) verdict: Verdict,
+}
+
+#[derive(Debug, Default)]
+pub(crate) enum Verdict {
+    #[default]
+    Pass,
+    Drop,
+    Refuse(Box<Refusal>),
+}
+
+/// Whether an answer is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PacketKind {
+    /// To be answered with the id the peer gave it.
+    Request(u64),
+    /// Not to be answered.
+    Notify,
+}
+
+/// The packets of this run, in the order they came.
+///
+/// Between [`Decode`](portcullis_core::IngressSystems::Decode) and
+/// [`Dispatch`](portcullis_core::IngressSystems::Dispatch) any system may look at them and turn some away:
+///
+/// ```
+/// use bevy_ecs::prelude::*;
+/// use portcullis_dispatch::{Packets, Refusal};
+///
+/// #[derive(Component)]
+/// struct Muted;
+///
+/// fn mute(mut packets: ResMut<Packets>, muted: Query<(), With<Muted>>) {
+///     packets.filter(|packet, _body| match muted.contains(packet.connection) {
+///         true => Err(Refusal::new(Refusal::FORBIDDEN, "you are muted")),
+///         false => Ok(()),
+///     });
+/// }
+/// ```
+#[derive(Resource, Debug, Default)]
+pub struct Packets {
+    pub(crate) list: Vec<Packet>,
+    pub(crate) buffers: Vec<Bytes>,
+}
+
+/// Bytes that packets of one read share.
+#[derive(Clone, Copy, Debug)]
+pub struct Buffer(u32);
+
+impl Packets {
+    /// Keeps the bytes of a read for the packets in it.
+    pub fn buffer(&mut self, bytes: Vec<u8>) -> Buffer {
+        let index = self.buffers.len() as u32;
+        self.buffers.push(bytes.into());
+        Buffer(index)
+    }
+
+    /// Adds a packet whose body is `start..end` of that buffer.
+    pub fn push(
+        &mut self,
+        connection: Entity,
+        route: RouteId,
+        kind: PacketKind,
+        received: Duration,
+        Buffer(buffer): Buffer,
+        span: (u32, u32),
+    ) {
+        self.list.push(Packet { connection, route, kind, received, buffer, span, verdict: Verdict::Pass });
+    }
+
+    /// Turns away the packets for which `check` gives an error: a request is answered with it, a notify is dropped.
+    pub fn filter(&mut self, mut check: impl FnMut(&Packet, &[u8]) -> Result<(), Refusal>) {
+        for packet in &mut self.list {
+            if let Verdict::Pass = packet.verdict
+                && let Err(refusal) = check(packet, body(&self.buffers, packet))
+            {
+                packet.verdict = Verdict::Refuse(Box::new(refusal));
+            }
+        }
+    }
+
+    /// Drops the packets for which `keep` gives false, without a word.
+    pub fn retain(&mut self, mut keep: impl FnMut(&Packet, &[u8]) -> bool) {
+        for packet in &mut self.list {
+            if !keep(packet, body(&self.buffers, packet)) {
+                packet.verdict = Verdict::Drop;
+            }
+        }
+    }
+
+    /// The packets that have not been turned away, with their bodies.
+    pub fn iter(&self) -> impl Iterator<Item = (&Packet, &[u8])> {
+        self.list
+            .iter()
+            .filter(|packet| matches!(packet.verdict, Verdict::Pass))
+            .map(|packet| (packet, body(&self.buffers, packet)))
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.list.clear();
+        self.buffers.clear();
+    }
+}
+
+impl Packet {
+    pub(crate) fn parts<'a>(&self, buffers: &'a [Bytes]) -> (&'a Bytes, (usize, usize)) {
+        (&buffers[self.buffer as usize], (self.span.0 as usize, self.span.1 as usize))
+    }
+}
+
+fn body<'a>(buffers: &'a [Bytes], packet: &Packet) -> &'a [u8] {
+    let (buffer, (start, end)) = packet.parts(buffers);
+    &buffer[start..end]
+}

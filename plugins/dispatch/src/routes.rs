@@ -1,0 +1,138 @@
+//! Routes: the names of what can be asked and said.
+
+use bevy_ecs::prelude::*;
+use std::{any::type_name, collections::HashMap, sync::Arc};
+
+/// A route's number in this app. Protocols map what is on the wire to it once, when the app is finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RouteId(u32);
+
+impl RouteId {
+    /// The number as an index into a table.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What is known of a route.
+#[derive(Clone, Debug)]
+pub struct RouteInfo {
+    /// Its name, `"arena.join"`.
+    pub name: Arc<str>,
+    /// What peers may send to it; none for a route that only pushes use.
+    pub inbound: Option<Inbound>,
+    /// The type that is pushed on it; none for a route that only peers use.
+    pub push: Option<&'static str>,
+}
+
+/// What peers may send to a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inbound {
+    /// Handled one by one, and answered.
+    Handler {
+        /// The type of the body.
+        request: &'static str,
+        /// The type of the answer.
+        reply: &'static str,
+    },
+    /// Read in batches, never answered.
+    Stream {
+        /// The type of the body.
+        body: &'static str,
+    },
+}
+
+/// All routes of the app.
+#[derive(Resource, Debug, Default)]
+pub struct Routes {
+    ids: HashMap<Arc<str>, RouteId>,
+    list: Vec<RouteInfo>,
+}
+
+impl Routes {
+    /// The route of this name, made when it is new.
+    pub fn intern(&mut self, name: &str) -> RouteId {
+        if let Some(&id) = self.ids.get(name) {
+            return id;
+        }
+        let id = RouteId(u32::try_from(self.list.len()).unwrap_or(u32::MAX));
+        let name: Arc<str> = name.into();
+        self.list.push(RouteInfo { name: Arc::clone(&name), inbound: None, push: None });
+        self.ids.insert(name, id);
+        id
+    }
+
+    /// The route of this name.
+    pub fn get(&self, name: &str) -> Option<RouteId> {
+        self.ids.get(name).copied()
+    }
+
+    /// What is known of a route.
+    pub fn info(&self, id: RouteId) -> Option<&RouteInfo> {
+        self.list.get(id.index())
+    }
+
+    /// A route's name, for logs.
+    pub fn name(&self, id: RouteId) -> &str {
+        self.info(id).map_or("?", |info| &info.name)
+    }
+
+    /// All routes, in the order they were made.
+    pub fn iter(&self) -> impl Iterator<Item = (RouteId, &RouteInfo)> {
+        self.list.iter().enumerate().map(|(index, info)| (RouteId(index as u32), info))
+    }
+
+    pub(crate) fn set_inbound(&mut self, name: &str, inbound: Inbound) -> RouteId {
+        let id = self.intern(name);
+        self.list[id.index()].inbound = Some(inbound);
+        id
+    }
+
+    pub(crate) fn set_push(&mut self, name: &str, body: &'static str) -> RouteId {
+        let id = self.intern(name);
+        self.list[id.index()].push = Some(body);
+        id
+    }
+}
+
+/// A type's name without its path, generics included: what two programs built from one source agree on.
+pub fn short_type_name<T: ?Sized>() -> &'static str {
+    let full = type_name::<T>();
+    if full.contains("::") { shorten(full) } else { full }
+}
+
+fn shorten(full: &'static str) -> &'static str {
+    if !full.contains(['<', '(', '[', '&', ' ']) {
+        return full.rsplit("::").next().unwrap_or(full);
+    }
+    let mut short = String::with_capacity(full.len());
+    let mut word = String::new();
+    for character in full.chars() {
+        match character {
+            ':' => word.clear(),
+            '<' | '>' | '(' | ')' | '[' | ']' | ',' | ' ' | '&' | ';' => {
+                short.push_str(&word);
+                word.clear();
+                short.push(character);
+            }
+            _ => word.push(character),
+        }
+    }
+    short.push_str(&word);
+    // Once for each type an app registers.
+    Box::leak(short.into_boxed_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn type_names_lose_their_paths() {
+        assert_eq!(short_type_name::<String>(), "String");
+        assert_eq!(short_type_name::<u8>(), "u8");
+        assert_eq!(short_type_name::<()>(), "()");
+        assert_eq!(short_type_name::<Vec<Option<RouteId>>>(), "Vec<Option<RouteId>>");
+        assert_eq!(short_type_name::<(String, [u8; 4])>(), "(String, [u8; 4])");
+    }
+}
