@@ -26,6 +26,15 @@ pub fn resident_kib(pid: u32) -> io::Result<u64> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no VmRSS in /proc/PID/status"))
 }
 
+/// How much of the time in which this thread wanted its core somebody else had it, from 0 to 1; none where the
+/// kernel does not say. Pinned to a core of its own, anything above 0 is a disturbance from outside the bench.
+pub fn disturbance() -> Option<f64> {
+    let stat = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let mut nanos = stat.split_ascii_whitespace().map(str::parse::<u64>);
+    let (ran, waited) = (nanos.next()?.ok()?, nanos.next()?.ok()?);
+    (ran > 0).then(|| waited as f64 / (ran + waited) as f64)
+}
+
 /// The machine in one line: cores, processor, kernel, and how busy it is.
 pub fn machine() -> String {
     let read = |path| fs::read_to_string(path).unwrap_or_default();

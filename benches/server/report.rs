@@ -7,6 +7,7 @@ use crate::{
     cores::Placement,
     idle::{Idle, MOST_KIB, MOST_SHARE},
     plan::{Series, command},
+    proc,
     round::{Round, median},
     scenario::{Scenario, Target},
     subject::Subject,
@@ -19,7 +20,15 @@ pub fn heading(out: &mut impl Write, machine: &str, placement: Placement, args: 
         Placement::Free => "server and client on any core".into(),
     };
     writeln!(out, "Machine: {machine}.  ")?;
-    writeln!(out, "Command: `{}`: {placement}; payloads of {} bytes.", command(), args.payload)
+    writeln!(out, "Command: `{}`: {placement}; payloads of {} bytes.  ", command(), args.payload)?;
+    match proc::disturbance() {
+        Some(part) => writeln!(
+            out,
+            "Disturbance: {:.1} % of the time the client wanted its core, another process had it.",
+            part * 100.0
+        ),
+        None => writeln!(out, "Disturbance: unknown, this kernel does not count waiting for a core."),
+    }
 }
 
 /// The loaded scenarios. Ratios are medians of the ratios inside each round.
@@ -50,8 +59,8 @@ pub fn rounds(out: &mut impl Write, scenarios: &[(Scenario, Vec<Series>)]) -> io
     writeln!(out)?;
     writeln!(
         out,
-        "A CPU share well below 100 % where many connections are open means that the client was the limit: \
-         CPU / raw says more there than rate / raw."
+        "A CPU share well below 100 % where many connections are open means that the server was not the limit, \
+         but the client or a disturbance: CPU / raw says more there than rate / raw."
     )
 }
 

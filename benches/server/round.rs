@@ -58,7 +58,7 @@ pub struct Round {
     pub p99: f64,
     /// The server's CPU time for one answer, in µs.
     pub cpu: f64,
-    /// The server's CPU time as a part of one core's: well below 1 under load, the client is what limits.
+    /// The server's CPU time as a part of one core's: well below 1 under load, something else is the limit.
     pub share: f64,
 }
 

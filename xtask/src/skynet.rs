@@ -174,7 +174,7 @@ fn not_seen(out: &str, err: &str) -> Vec<&'static str> {
         ),
         ("what was set for `hello` (RESPONSE 3)", after("RESPONSE\t3") == Some("result\tworld")),
         (
-            "nothing for `nosuchkey` (RESPONSE 4)",
+            "an answer without a value for `nosuchkey` (RESPONSE 4)",
             after("RESPONSE\t4").is_some_and(|line| !line.starts_with("result")),
         ),
         ("a heartbeat", lines.contains(&"REQUEST\theartbeat")),

@@ -180,7 +180,8 @@ mod tests {
     #[test]
     fn any_cut_of_a_stream_gives_the_same_frames() {
         let mut stream = Vec::new();
-        let sent: Vec<Vec<u8>> = [0usize, 1, 2, 300, 0, 65_535, 7].iter().map(|&n| vec![n as u8; n]).collect();
+        let sent: Vec<Vec<u8>> =
+            [0usize, 1, 2, 300, 0, 65_535, 7].iter().map(|&n| vec![n as u8; n]).collect();
         for payload in &sent {
             stream.extend_from_slice(&(payload.len() as u16).to_be_bytes());
             stream.extend_from_slice(payload);

@@ -47,14 +47,12 @@ pub use arrivals::{Arrival, Arrivals};
 pub use cause::Cause;
 pub use clock::{Clock, TimeSource};
 pub use connection::{
-    Accepted, AcceptedBy, Admitted, Agent, Agents, BelongsTo, Bindings, BoundTo, Closing, Connection, ForwardedTo, Forwards,
-    InboundLimit, Line, Link, MaxFrame, OutboxLimit, Traffic,
+    Accepted, AcceptedBy, Admitted, Agent, Agents, BelongsTo, Bindings, BoundTo, Closing, Connection,
+    ForwardedTo, Forwards, InboundLimit, Line, Link, MaxFrame, OutboxLimit, Traffic,
 };
 pub use deadlines::DeadlineQueue;
 pub use driver::{ActiveDriver, Driver};
-pub use events::{
-    Backlogged, Close, Closed, Forward, Forwarded, Opened, Shutdown, ShuttingDown, Start,
-};
+pub use events::{Backlogged, Close, Closed, Forward, Forwarded, Opened, Shutdown, ShuttingDown, Start};
 pub use frames::{Assembler, Extent, FrameTooLarge, Frames, Framing};
 pub use funnel::{Funnel, Inbound, Intake, Opening};
 pub use outbox::{DirtyOutboxes, FIRST_WARNING, NotConnected, Outbox, Outboxes, write_outbox};

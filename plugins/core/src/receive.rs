@@ -2,8 +2,8 @@
 
 use crate::{
     AcceptedBy, Admitted, Arrival, Arrivals, Backlogged, Cause, Clock, Close, Closed, Closing, Connection,
-    DirtyOutboxes, FIRST_WARNING, Inbound, InboundLimit, Intake, Link, MaxFrame, Opening, Outbox, OutboxLimit,
-    Traffic,
+    DirtyOutboxes, FIRST_WARNING, Inbound, InboundLimit, Intake, Link, MaxFrame, Opening, Outbox,
+    OutboxLimit, Traffic,
 };
 use bevy_ecs::prelude::*;
 use std::{
@@ -170,7 +170,9 @@ pub(crate) fn flush(
     }
     let mut list = std::mem::take(&mut dirty.list);
     for entity in list.drain(..) {
-        let Ok((mut outbox, link, limit, mut traffic, closing)) = connections.get_mut(entity) else { continue };
+        let Ok((mut outbox, link, limit, mut traffic, closing)) = connections.get_mut(entity) else {
+            continue;
+        };
         let mut bytes = std::mem::take(&mut outbox.bytes);
         if !bytes.is_empty() {
             traffic.sent += u64::from(std::mem::take(&mut outbox.frames));

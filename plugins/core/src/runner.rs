@@ -32,11 +32,14 @@ const MAX_LATE_TICKS: u32 = 5;
 ///
 /// Deadlines are absolute, so ticks do not drift. After a stall of more than five ticks the missed ones are skipped.
 pub fn run(mut app: App) -> AppExit {
-    while app.plugins_state() == PluginsState::Adding {
-        std::thread::yield_now();
+    // Whoever wants to look at the app before it runs has finished it already.
+    if app.plugins_state() != PluginsState::Cleaned {
+        while app.plugins_state() == PluginsState::Adding {
+            std::thread::yield_now();
+        }
+        app.finish();
+        app.cleanup();
     }
-    app.finish();
-    app.cleanup();
     let intake = app.world().resource::<Intake>().clone();
     let mut next_tick = Instant::now();
     loop {

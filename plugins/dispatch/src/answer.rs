@@ -14,9 +14,15 @@ pub enum Answer<R> {
     Refused(Refusal),
     /// Somebody holds the [`Responder`](crate::Responder).
     Deferred,
+    /// None.
+    Silent,
 }
 
-/// What a handler may return: a reply, a `Result` of one, nothing, or a [`Deferred`].
+/// A handler returns this for a request that is not answered at all, as skynet's `quit` is not.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoReply;
+
+/// What a handler may return: a reply, a `Result` of one, nothing, a [`Deferred`], or [`NoReply`].
 ///
 /// The marker keeps these apart; it is always inferred. A `Result` whose error can itself be serialized is ambiguous:
 /// return a [`Refusal`], or an error that is only `Into<Refusal>`.
@@ -36,6 +42,8 @@ pub struct Fallible;
 pub struct Later;
 #[doc(hidden)]
 pub struct FallibleLater;
+#[doc(hidden)]
+pub struct Never;
 
 impl<R: IntoBody + 'static> IntoAnswer<Plain> for R {
     type Reply = R;
@@ -66,6 +74,14 @@ impl<R: IntoBody + 'static, E: Into<Refusal> + 'static> IntoAnswer<FallibleLater
 
     fn into_answer(self) -> Answer<R> {
         self.map_or_else(|error| Answer::Refused(error.into()), |_| Answer::Deferred)
+    }
+}
+
+impl IntoAnswer<Never> for NoReply {
+    type Reply = ();
+
+    fn into_answer(self) -> Answer<()> {
+        Answer::Silent
     }
 }
 
@@ -107,11 +123,7 @@ pub(crate) fn append<E>(
 }
 
 /// Answers a request from outside its handler.
-pub(crate) fn answer_late(
-    world: &mut World,
-    origin: &Origin,
-    answer: Result<&dyn IntoBody, &Refusal>,
-) {
+pub(crate) fn answer_late(world: &mut World, origin: &Origin, answer: Result<&dyn IntoBody, &Refusal>) {
     let protocols = world.resource::<Protocols>().clone();
     let Some(protocol) = protocols.get(origin.speaks) else { return };
     match answer {

@@ -43,10 +43,8 @@ impl AppDispatchExt for App {
     {
         let mut system = IntoSystem::into_system(handler);
         system.initialize(self.world_mut());
-        let inbound = Inbound::Handler {
-            request: short_type_name::<T>(),
-            reply: short_type_name::<O::Reply>(),
-        };
+        let inbound =
+            Inbound::Handler { request: short_type_name::<T>(), reply: short_type_name::<O::Reply>() };
         set(self, route, inbound, Box::new(SystemHandler::<_, A>::new(system)));
         self
     }

@@ -1,10 +1,6 @@
 //! Answers that come later: from a tokio task, another system, another tick.
 
-use crate::{
-    Counters, IntoBody, Refusal, Request,
-    answer::answer_late,
-    request::Origin,
-};
+use crate::{Counters, IntoBody, Refusal, Request, answer::answer_late, request::Origin};
 use bevy_ecs::{prelude::*, system::SystemParam};
 use portcullis_core::{Clock, DeadlineQueue, Funnel};
 use std::{

@@ -230,10 +230,17 @@ where
             Err(error) => return bad(world, call, Bad::Undecodable, &error.0),
         };
         let origin = call.origin;
-        let request =
-            Request { connection: origin.connection, agent: call.agent, received: call.received, body, origin };
+        let request = Request {
+            connection: origin.connection,
+            agent: call.agent,
+            received: call.received,
+            body,
+            origin,
+        };
         let system = &mut self.system;
-        match catch_unwind(AssertUnwindSafe(|| system.run(request, world))) {
+        let result = catch_unwind(AssertUnwindSafe(|| system.run_without_applying_deferred(request, world)));
+        // The answer first: what the handler asks for by commands, a kick perhaps, comes after it.
+        let outcome = match result {
             Ok(Ok(output)) => match output.into_answer() {
                 Answer::Reply(reply) => {
                     write_reply(world, call.protocol, &origin, &reply);
@@ -244,6 +251,7 @@ where
                     Outcome::Refused(refusal.code)
                 }
                 Answer::Deferred => Outcome::Deferred,
+                Answer::Silent => Outcome::Done,
             },
             Ok(Err(error)) => {
                 let error = match error {
@@ -255,11 +263,17 @@ where
                 Outcome::Failed
             }
             Err(_panic) => {
-                self.panicked(world);
+                self.panicked();
                 write_refusal(world, call.protocol, &origin, &Refusal::internal());
                 Outcome::Failed
             }
+        };
+        // After a panic too: commands the handler had queued are not left for the next request to apply.
+        let system = &mut self.system;
+        if catch_unwind(AssertUnwindSafe(|| system.apply_deferred(world))).is_err() {
+            self.panicked();
         }
+        outcome
     }
 
     fn check_change_ticks(&mut self, check: CheckChangeTicks) {
@@ -268,12 +282,7 @@ where
 }
 
 impl<S: System, A> SystemHandler<S, A> {
-    /// The commands the handler had queued are its own: they are not left for the next request to apply.
-    fn panicked(&mut self, world: &mut World) {
-        let system = &mut self.system;
-        if catch_unwind(AssertUnwindSafe(|| system.apply_deferred(world))).is_err() {
-            tracing::error!(handler = %self.system.name(), "a handler's commands panicked");
-        }
+    fn panicked(&mut self) {
         self.panics += 1;
         // A peer that knows how to make it panic must not fill the log.
         if self.panics.is_power_of_two() {
@@ -294,7 +303,8 @@ impl<T> StreamHandler<T> {
 impl<T: FromBody + Sync> Handler for StreamHandler<T> {
     fn call(&mut self, world: &mut World, call: &Call<'_>) -> Outcome {
         if let PacketKind::Request(_) = call.origin.kind {
-            let refusal = Refusal::new(Refusal::BAD_REQUEST, "this route takes notifies, and answers nothing");
+            let refusal =
+                Refusal::new(Refusal::BAD_REQUEST, "this route takes notifies, and answers nothing");
             write_refusal(world, call.protocol, &call.origin, &refusal);
             return Outcome::Refused(refusal.code);
         }

@@ -50,7 +50,7 @@ mod refusal;
 mod request;
 mod routes;
 
-pub use answer::{Answer, IntoAnswer};
+pub use answer::{Answer, IntoAnswer, NoReply};
 pub use app::AppDispatchExt;
 pub use body::{FromBody, IntoBody, Raw};
 pub use deferred::{Defer, DeferLimits, Deferred, Outstanding, Responder, WaitingAnswers};

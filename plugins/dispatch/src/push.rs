@@ -32,7 +32,10 @@ impl Pusher<'_, '_> {
     /// written to: none when the target has no connection, or when its protocol has no such push.
     pub fn push(&mut self, target: Entity, route: &str, body: &impl IntoBody) -> usize {
         let Some(route) = self.routes.get(route) else {
-            tracing::warn!(route, "nothing can be pushed on a route that no protocol and no plugin has added");
+            tracing::warn!(
+                route,
+                "nothing can be pushed on a route that no protocol and no plugin has added"
+            );
             return 0;
         };
         if self.speaks.contains(target) {

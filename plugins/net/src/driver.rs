@@ -192,10 +192,7 @@ impl Lane {
         let mut lines = Vec::new();
         loop {
             self.flushed.notified().await;
-            std::mem::swap(
-                &mut lines,
-                &mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner),
-            );
+            std::mem::swap(&mut lines, &mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
             for line in lines.drain(..) {
                 line.write();
             }

@@ -4,9 +4,7 @@
 //! back what exceeds its window; reading stops while the world is behind.
 
 use bevy_ecs::prelude::*;
-use portcullis_core::{
-    Assembler, Cause, FIRST_WARNING, Framing, Funnel, Inbound, Line, Link, Opening,
-};
+use portcullis_core::{Assembler, Cause, FIRST_WARNING, Framing, Funnel, Inbound, Line, Link, Opening};
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -30,11 +28,7 @@ pub fn connect(funnel: &Funnel, listener: Entity, framing: Framing, peer: Socket
     let shared = Arc::new(Shared {
         connection,
         funnel: funnel.clone(),
-        state: Mutex::new(State {
-            assembler: Assembler::new(framing),
-            window: WINDOW,
-            ..State::default()
-        }),
+        state: Mutex::new(State { assembler: Assembler::new(framing), window: WINDOW, ..State::default() }),
     });
     funnel.send(Inbound::Opened(Box::new(Opening {
         connection,

@@ -25,12 +25,20 @@ const BUNDLE: &str = "
     confirm 4 : boolean
 }
 .group { type 0 : *type  protocol 1 : *protocol }
+.written { type 0 : *type  protocol 1 : *binary }
 ";
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Group {
     r#type: Option<Vec<TypeEntry>>,
     protocol: Option<Vec<ProtocolEntry>>,
+}
+
+/// A group whose protocols are encoded already: see [`write_protocol`].
+#[derive(Serialize)]
+struct Written {
+    r#type: Option<Vec<TypeEntry>>,
+    protocol: Option<Vec<Vec<u8>>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -39,7 +47,7 @@ struct TypeEntry {
     fields: Option<Vec<FieldEntry>>,
 }
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct FieldEntry {
     name: String,
     buildin: Option<i64>,
@@ -50,7 +58,7 @@ struct FieldEntry {
     map: Option<bool>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct ProtocolEntry {
     name: String,
     tag: i64,
@@ -65,7 +73,7 @@ impl Schema {
     /// # Errors
     /// [`SchemaError::Bytes`] or [`SchemaError::Bundle`] when the bytes are no schema. All references are checked.
     pub fn from_bundle(bytes: &[u8]) -> Result<Self, SchemaError> {
-        let (bundle, group) = bundle_schema()?;
+        let (bundle, group) = bundle_type("group")?;
         let group: Group = bundle.decode(group, bytes)?;
         read(&group).map_err(SchemaError::Bundle)
     }
@@ -77,31 +85,43 @@ impl Schema {
     /// # Errors
     /// [`EncodeError::TooLarge`] when it would exceed 16 MiB.
     pub fn to_bundle(&self) -> Result<Vec<u8>, EncodeError> {
-        let (bundle, group) = bundle_schema().map_err(serde::ser::Error::custom)?;
-        bundle.encode(group, &write(self))
+        let (bundle, written) = bundle_type("written").map_err(serde::ser::Error::custom)?;
+        bundle.encode(written, &write(self))
     }
 }
 
-fn bundle_schema() -> Result<(Schema, TypeId), SchemaError> {
+fn bundle_type(name: &str) -> Result<(Schema, TypeId), SchemaError> {
     let bundle = Schema::parse(BUNDLE)?;
-    let group = bundle.type_("group").unwrap_or(TypeId(u32::MAX));
-    Ok((bundle, group))
+    let ty = bundle.type_(name).unwrap_or(TypeId(u32::MAX));
+    Ok((bundle, ty))
 }
 
-fn write(schema: &Schema) -> Group {
+fn write(schema: &Schema) -> Written {
     let types: Vec<_> = schema.types().map(|ty| write_type(schema, ty)).collect();
-    let protocols: Vec<_> = schema
-        .protocols()
-        .map(|(_, protocol)| ProtocolEntry {
-            name: protocol.name.to_string(),
-            tag: protocol.tag.into(),
-            request: protocol.request.map(|id| id.0.into()),
-            response: protocol.response.map(|id| id.0.into()),
-            confirm: protocol.confirm.then_some(true),
-        })
-        .collect();
+    let protocols: Vec<_> = schema.protocols().map(|(_, protocol)| write_protocol(protocol)).collect();
     let empty = types.is_empty() && protocols.is_empty();
-    Group { r#type: (!empty).then_some(types), protocol: some_unless_empty(protocols) }
+    Written { r#type: (!empty).then_some(types), protocol: some_unless_empty(protocols) }
+}
+
+/// A protocol, by hand: the original spends one skip word on each absent part and its loader counts words, not tags.
+fn write_protocol(protocol: &Protocol) -> Vec<u8> {
+    const SKIP: u16 = 1;
+    let inline = |number: u16| (number + 1) * 2;
+    // A schema has at most 32767 types, so an index always fits.
+    let part = |id: Option<TypeId>| id.map_or(SKIP, |id| inline(u16::try_from(id.0).unwrap_or(MAX_TAG)));
+    let mut words = vec![0, inline(protocol.tag), part(protocol.request), part(protocol.response)];
+    if protocol.confirm {
+        words.push(inline(1));
+    }
+    while words.last() == Some(&SKIP) {
+        words.pop();
+    }
+    let count = u16::try_from(words.len()).unwrap_or_default();
+    let size = u32::try_from(protocol.name.len()).unwrap_or(u32::MAX);
+    let mut bytes: Vec<u8> = [count].iter().chain(&words).flat_map(|word| word.to_le_bytes()).collect();
+    bytes.extend(size.to_le_bytes());
+    bytes.extend(protocol.name.as_bytes());
+    bytes
 }
 
 fn write_type(schema: &Schema, ty: &Type) -> TypeEntry {
@@ -130,7 +150,8 @@ fn write_field(schema: &Schema, field: &Field) -> FieldEntry {
         r#type,
         tag: field.tag.into(),
         array: (field.repeat != Repeat::One).then_some(true),
-        key: key.and_then(|(key, entry)| schema.type_at(entry)?.fields.get(key).map(|field| field.tag.into())),
+        key: key
+            .and_then(|(key, entry)| schema.type_at(entry)?.fields.get(key).map(|field| field.tag.into())),
         map: (field.repeat == Repeat::Pairs).then_some(true),
     }
 }
@@ -225,7 +246,8 @@ fn read_protocols(types: usize, entries: &[ProtocolEntry]) -> Result<Vec<Protoco
     let mut protocols: Vec<Protocol> = Vec::new();
     for entry in entries {
         let problem = || BundleProblem::Protocol(entry.name.clone());
-        let body = |index: Option<i64>| index.map(|index| type_id(types, index).ok_or_else(problem)).transpose();
+        let body =
+            |index: Option<i64>| index.map(|index| type_id(types, index).ok_or_else(problem)).transpose();
         let protocol = Protocol {
             name: entry.name.as_str().into(),
             tag: tag(entry.tag).ok_or_else(problem)?,

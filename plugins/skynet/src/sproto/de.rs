@@ -27,7 +27,11 @@ impl Schema {
     ///
     /// # Errors
     /// [`DecodeError::UnknownType`] if the id is of another schema. The bytes are not looked at yet.
-    pub fn decode_with<'a, 'de>(&'a self, ty: TypeId, bytes: &'de [u8]) -> Result<Decoder<'a, 'de>, DecodeError> {
+    pub fn decode_with<'a, 'de>(
+        &'a self,
+        ty: TypeId,
+        bytes: &'de [u8],
+    ) -> Result<Decoder<'a, 'de>, DecodeError> {
         let ty = resolve(self, ty)?;
         let at = At { ty: &ty.name, field: "" };
         Ok(Decoder { schema: self, depth: 0, at, item: Item::Struct { ty, bytes, whole: false } })
@@ -78,9 +82,19 @@ impl<'a, 'de> Decoder<'a, 'de> {
     }
 
     /// The elements of an array or map.
-    pub(super) fn elements(self, kind: Kind, repeat: Repeat, bytes: &'de [u8]) -> Result<Many<'a, 'de>, DecodeError> {
+    pub(super) fn elements(
+        self,
+        kind: Kind,
+        repeat: Repeat,
+        bytes: &'de [u8],
+    ) -> Result<Many<'a, 'de>, DecodeError> {
         let elements = Elements::new(self.schema, self.at, kind, repeat, bytes)?;
-        Ok(Many { decoder: self, keyed: matches!(repeat, Repeat::Keyed(_) | Repeat::Pairs), elements, value: None })
+        Ok(Many {
+            decoder: self,
+            keyed: matches!(repeat, Repeat::Keyed(_) | Repeat::Pairs),
+            elements,
+            value: None,
+        })
     }
 
     fn visit_fields<V: Visitor<'de>>(
@@ -222,7 +236,9 @@ impl<'de> de::Deserializer<'de> for Decoder<'_, 'de> {
                 Ok(index) => visitor.visit_enum(index.into_deserializer()),
                 Err(_) => Err(DecodeError::Variant { field: self.at.name() }),
             },
-            Item::String(bytes) | Item::Binary(bytes) => visitor.visit_enum(self.text(bytes)?.into_deserializer()),
+            Item::String(bytes) | Item::Binary(bytes) => {
+                visitor.visit_enum(self.text(bytes)?.into_deserializer())
+            }
             _ => self.deserialize_any(visitor),
         }
     }
@@ -283,7 +299,9 @@ impl<'de> de::MapAccess<'de> for &mut Fields<'_, 'de> {
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DecodeError> {
         self.value = self.step()?;
-        let Some(field) = self.value.and_then(|(index, _)| self.ty.fields.get(index)) else { return Ok(None) };
+        let Some(field) = self.value.and_then(|(index, _)| self.ty.fields.get(index)) else {
+            return Ok(None);
+        };
         seed.deserialize(de::value::StrDeserializer::new(&field.name)).map(Some)
     }
 
@@ -307,14 +325,19 @@ pub(super) struct Many<'a, 'de> {
 
 impl<'a, 'de> Many<'a, 'de> {
     pub(super) fn next_element(&mut self) -> Result<Option<Decoder<'a, 'de>>, DecodeError> {
-        let item = if self.keyed { self.elements.step_entry()?.map(|entry| entry.whole) } else { self.elements.step()? };
+        let item = if self.keyed {
+            self.elements.step_entry()?.map(|entry| entry.whole)
+        } else {
+            self.elements.step()?
+        };
         Ok(item.map(|item| self.decoder.beside(self.decoder.at, item)))
     }
 
     pub(super) fn next_entry(&mut self) -> Result<Option<(Decoder<'a, 'de>, Decoder<'a, 'de>)>, DecodeError> {
         let Some(Entry { key, value, .. }) = self.elements.step_entry()? else { return Ok(None) };
         // The value of `*Type()` stands one struct deeper than the map.
-        let inside = Decoder { depth: self.decoder.depth + usize::from(!value.0.field.is_empty()), ..self.decoder };
+        let inside =
+            Decoder { depth: self.decoder.depth + usize::from(!value.0.field.is_empty()), ..self.decoder };
         Ok(Some((self.decoder.beside(key.0, key.1), inside.beside(value.0, value.1))))
     }
 }
@@ -322,7 +345,10 @@ impl<'a, 'de> Many<'a, 'de> {
 impl<'de> de::SeqAccess<'de> for Many<'_, 'de> {
     type Error = DecodeError;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, DecodeError> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, DecodeError> {
         self.next_element()?.map(|element| seed.deserialize(element)).transpose()
     }
 

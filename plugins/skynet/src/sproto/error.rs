@@ -110,7 +110,9 @@ pub enum TextProblem {
         name: String,
     },
     /// A request or response that names no defined type.
-    #[error("{part} type `{name}` of protocol `{protocol}` is not defined; define `.{name}` or write the struct inline as `{part} {{ … }}`")]
+    #[error(
+        "{part} type `{name}` of protocol `{protocol}` is not defined; define `.{name}` or write the struct inline as `{part} {{ … }}`"
+    )]
     UnknownBody {
         /// The protocol.
         protocol: String,
@@ -128,7 +130,9 @@ pub enum TextProblem {
         digits: String,
     },
     /// Parentheses after a type that takes none.
-    #[error("`{field}` has a key `({key})`, but only an array of a struct type can have one; write `*Type({key})` or remove the parentheses")]
+    #[error(
+        "`{field}` has a key `({key})`, but only an array of a struct type can have one; write `*Type({key})` or remove the parentheses"
+    )]
     KeyMisplaced {
         /// The field.
         field: String,
@@ -146,7 +150,9 @@ pub enum TextProblem {
         entry: String,
     },
     /// The key of a map is a struct or an array.
-    #[error("`{field}` is keyed by `{key}` of `{entry}`, which is a struct or an array; a key must be a single built-in value")]
+    #[error(
+        "`{field}` is keyed by `{key}` of `{entry}`, which is a struct or an array; a key must be a single built-in value"
+    )]
     KeyNotScalar {
         /// The field.
         field: String,
@@ -156,7 +162,9 @@ pub enum TextProblem {
         entry: String,
     },
     /// `*Type()` of a type that has not two fields.
-    #[error("`{field}` is a map `*{entry}()`, but `{entry}` has {fields} fields; it must have two, a key and a value")]
+    #[error(
+        "`{field}` is a map `*{entry}()`, but `{entry}` has {fields} fields; it must have two, a key and a value"
+    )]
     MapFields {
         /// The field.
         field: String,

@@ -73,7 +73,7 @@ fn pack_word(word: [u8; WORD], run: Option<usize>, out: &mut Vec<u8>) -> Option<
 fn nonzero_bytes(word: u64) -> u8 {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
     const GATHER: u64 = 0x0102_0408_1020_4080;
-    let high_bits = ((word & LOW) + LOW | word) & !LOW;
+    let high_bits = (((word & LOW) + LOW) | word) & !LOW;
     // The multiplication moves the eight bits, which are eight apart, into the top byte.
     ((high_bits >> 7).wrapping_mul(GATHER) >> 56) as u8
 }

@@ -175,9 +175,14 @@ impl<'t> Parser<'t> {
     }
 
     fn tag(&mut self, name: &str) -> Result<u16, SchemaError> {
-        let Token::Number(digits) = self.token else { return self.unexpected("a tag, a number from 0 to 32766, after the name") };
+        let Token::Number(digits) = self.token else {
+            return self.unexpected("a tag, a number from 0 to 32766, after the name");
+        };
         let Some(tag) = digits.parse().ok().filter(|&tag| tag <= MAX_TAG) else {
-            return fail(self.token_line, TextProblem::TagTooLarge { name: name.to_owned(), tag: shown(digits) });
+            return fail(
+                self.token_line,
+                TextProblem::TagTooLarge { name: name.to_owned(), tag: shown(digits) },
+            );
         };
         self.advance();
         Ok(tag)

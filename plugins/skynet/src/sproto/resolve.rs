@@ -43,7 +43,12 @@ fn order_fields(ty: &mut TypeText<'_>) -> Result<(), SchemaError> {
             && first.tag == second.tag
         {
             let (ty, first_name) = (ty.name.clone(), first.name.to_owned());
-            let problem = TextProblem::DuplicateTag { ty, first: first_name, second: second.name.to_owned(), tag: second.tag };
+            let problem = TextProblem::DuplicateTag {
+                ty,
+                first: first_name,
+                second: second.name.to_owned(),
+                tag: second.tag,
+            };
             return fail(second.line, problem);
         }
     }
@@ -101,12 +106,17 @@ impl Names<'_, '_> {
             return fail(field.line, TextProblem::MapFields { field: name, entry, fields: ty.fields.len() });
         }
         let position = if key.is_empty() { Some(0) } else { ty.fields.iter().position(|f| f.name == key) };
-        let Some((position, found)) = position.and_then(|p| Some((u16::try_from(p).ok()?, ty.fields.get(p)?))) else {
+        let Some((position, found)) =
+            position.and_then(|p| Some((u16::try_from(p).ok()?, ty.fields.get(p)?)))
+        else {
             return fail(field.line, TextProblem::KeyUnknown { field: name, key: key.to_owned(), entry });
         };
         let built_in = matches!(found.type_name, "integer" | "boolean" | "string" | "binary" | "double");
         if found.array || !built_in {
-            return fail(field.line, TextProblem::KeyNotScalar { field: name, key: found.name.to_owned(), entry });
+            return fail(
+                field.line,
+                TextProblem::KeyNotScalar { field: name, key: found.name.to_owned(), entry },
+            );
         }
         Ok(if key.is_empty() { Repeat::Pairs } else { Repeat::Keyed(position) })
     }
@@ -133,7 +143,9 @@ impl Names<'_, '_> {
 fn digits(field: &FieldText<'_>, digits: &str) -> Result<u8, SchemaError> {
     match digits.parse() {
         Ok(n) if n <= MAX_DIGITS => Ok(n),
-        _ => fail(field.line, TextProblem::Digits { field: field.name.to_owned(), digits: digits.to_owned() }),
+        _ => {
+            fail(field.line, TextProblem::Digits { field: field.name.to_owned(), digits: digits.to_owned() })
+        }
     }
 }
 
@@ -152,7 +164,10 @@ fn protocols(names: &Names<'_, '_>, mut texts: Vec<ProtocolText<'_>>) -> Result<
             && first.tag == second.tag
         {
             let (first, tag) = (first.name.to_owned(), second.tag);
-            return fail(second.line, TextProblem::DuplicateProtocolTag { first, second: second.name.to_owned(), tag });
+            return fail(
+                second.line,
+                TextProblem::DuplicateProtocolTag { first, second: second.name.to_owned(), tag },
+            );
         }
     }
     texts.iter().map(|text| protocol(names, text)).collect()

@@ -148,7 +148,11 @@ impl Host {
     ///
     /// # Errors
     /// [`DecodeError::UnknownType`] if the id is of another schema. The bytes are not looked at yet.
-    pub fn request_body<'m>(&self, protocol: ProtocolId, body: &'m [u8]) -> Result<Decoder<'_, 'm>, DecodeError> {
+    pub fn request_body<'m>(
+        &self,
+        protocol: ProtocolId,
+        body: &'m [u8],
+    ) -> Result<Decoder<'_, 'm>, DecodeError> {
         let known = self.incoming.protocol_at(protocol).ok_or(DecodeError::UnknownType(protocol.0.into()))?;
         match known.request {
             Some(ty) => self.incoming.decode_with(ty, body),

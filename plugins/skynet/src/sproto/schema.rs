@@ -113,7 +113,8 @@ impl Schema {
     /// The type of this full name.
     #[must_use]
     pub fn type_(&self, name: &str) -> Option<TypeId> {
-        let found = self.type_names.binary_search_by(|&i| self.type_at(TypeId(i)).map_or("", Type::name).cmp(name));
+        let found =
+            self.type_names.binary_search_by(|&i| self.type_at(TypeId(i)).map_or("", Type::name).cmp(name));
         self.type_names.get(found.ok()?).copied().map(TypeId)
     }
 
@@ -131,7 +132,9 @@ impl Schema {
     /// The protocol of this name.
     #[must_use]
     pub fn protocol_named(&self, name: &str) -> Option<ProtocolId> {
-        let found = self.protocol_names.binary_search_by(|&i| self.protocol_at(ProtocolId(i)).map_or("", Protocol::name).cmp(name));
+        let found = self
+            .protocol_names
+            .binary_search_by(|&i| self.protocol_at(ProtocolId(i)).map_or("", Protocol::name).cmp(name));
         self.protocol_names.get(found.ok()?).copied().map(ProtocolId)
     }
 
@@ -242,11 +245,6 @@ impl Field {
     #[must_use]
     pub fn repeat(&self) -> Repeat {
         self.repeat
-    }
-
-    /// Whether the field can be the key of a map.
-    pub(super) fn is_scalar(&self) -> bool {
-        self.repeat == Repeat::One && !matches!(self.kind, Kind::Struct(_))
     }
 }
 

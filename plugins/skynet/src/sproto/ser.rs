@@ -1,8 +1,13 @@
 //! `serde::Serializer` over a schema: a Rust value straight into wire bytes.
 
+mod compound;
+mod place;
+
 use serde::ser::{self, Impossible, Serialize};
 
-use super::schema::{Field, Kind, Repeat, Schema, Type, TypeId};
+use self::compound::{EntriesSerializer, FieldsSerializer, MapSerializer, SeqSerializer, SeqState};
+use self::place::Place;
+use super::schema::{Kind, Repeat, Schema, Type, TypeId};
 use super::write::{Array, Frame, Outcome, Writer};
 use super::{EncodeError, MAX_OBJECT};
 
@@ -44,7 +49,14 @@ where
 {
     let start = out.len();
     let mut writer = Writer::new(schema, out);
-    let place = Place { ty, field: "", kind: Kind::Struct(TypeId(0)), repeat: Repeat::One, root: true, entry_of: Repeat::One };
+    let place = Place {
+        ty,
+        field: "",
+        kind: Kind::Struct(TypeId(0)),
+        repeat: Repeat::One,
+        root: true,
+        entry_of: Repeat::One,
+    };
     let written = match value.serialize(ValueSerializer { writer: &mut writer, place }) {
         // Nothing at all is a struct only if the struct has nothing to say.
         Ok(Outcome::Absent) if ty.fields.is_empty() => writer.put(&[0, 0]),
@@ -96,54 +108,6 @@ where
         writer.depth = depth;
     }
     done
-}
-
-/// Where a value goes.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    /// The type the field stands in; for the outermost struct, its own.
-    ty: &'a Type,
-    field: &'a str,
-    kind: Kind,
-    repeat: Repeat,
-    /// The outermost struct: its type is `ty`, and no size precedes it.
-    root: bool,
-    /// Of a struct in a map: what the map needs of it.
-    entry_of: Repeat,
-}
-
-impl<'a> Place<'a> {
-    fn of_field(ty: &'a Type, field: &'a Field) -> Self {
-        Self { ty, field: &field.name, kind: field.kind, repeat: field.repeat, root: false, entry_of: Repeat::One }
-    }
-
-    /// One element of the array or map in this place.
-    fn element(self) -> Self {
-        Self { repeat: Repeat::One, entry_of: self.repeat, ..self }
-    }
-
-    fn name(&self) -> Box<str> {
-        if self.field.is_empty() { self.ty.name.clone() } else { format!("{}.{}", self.ty.name, self.field).into() }
-    }
-
-    fn wrong(&self, found: &'static str) -> EncodeError {
-        let expected = match (self.repeat, self.kind) {
-            (Repeat::Array, _) => "an array",
-            (Repeat::Keyed(_) | Repeat::Pairs, _) => "a map",
-            (Repeat::One, Kind::Integer) => "an integer",
-            (Repeat::One, Kind::Fixed(_)) => "a fixed-point number",
-            (Repeat::One, Kind::Boolean) => "a boolean",
-            (Repeat::One, Kind::String) => "a string",
-            (Repeat::One, Kind::Binary) => "binary",
-            (Repeat::One, Kind::Double) => "a double",
-            (Repeat::One, Kind::Struct(_)) => "a struct",
-        };
-        EncodeError::WrongKind { field: self.name(), expected, found }
-    }
-
-    fn is_bytes(&self) -> bool {
-        self.repeat == Repeat::One && matches!(self.kind, Kind::String | Kind::Binary)
-    }
 }
 
 /// Serializes one value into its place.
@@ -386,7 +350,11 @@ impl<'w, 'a> ser::Serializer for ValueSerializer<'w, 'a> {
         Ok(MapSerializer::Entries(EntriesSerializer { writer, place, array, entry: None }))
     }
 
-    fn serialize_struct(self, _name: &'static str, _length: usize) -> Result<Self::SerializeStruct, EncodeError> {
+    fn serialize_struct(
+        self,
+        _name: &'static str,
+        _length: usize,
+    ) -> Result<Self::SerializeStruct, EncodeError> {
         self.fields("a struct")
     }
 
@@ -398,263 +366,5 @@ impl<'w, 'a> ser::Serializer for ValueSerializer<'w, 'a> {
         _length: usize,
     ) -> Result<Self::SerializeStructVariant, EncodeError> {
         Err(self.place.wrong("an enum variant with data"))
-    }
-}
-
-/// Serializes the elements of an array, or the bytes of a string.
-struct SeqSerializer<'w, 'a> {
-    writer: &'w mut Writer<'a>,
-    place: Place<'w>,
-    state: SeqState,
-}
-
-enum SeqState {
-    Array(Array),
-    /// A string given byte by byte, as `Vec<u8>` does; where its data item starts.
-    Bytes(usize),
-}
-
-impl SeqSerializer<'_, '_> {
-    fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
-        let (mark, depth) = (self.writer.out.len(), self.writer.depth);
-        let done = self.try_push(value);
-        if done.is_err() {
-            self.writer.out.truncate(mark);
-            self.writer.depth = depth;
-        }
-        done
-    }
-
-    fn try_push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
-        let place = match self.state {
-            SeqState::Array(_) => self.place.element(),
-            SeqState::Bytes(_) => Place { kind: Kind::Integer, ..self.place },
-        };
-        let outcome = value.serialize(ValueSerializer { writer: &mut *self.writer, place })?;
-        match (&mut self.state, outcome) {
-            (SeqState::Array(array), outcome) => {
-                if array.push(self.writer, outcome)? { Ok(()) } else { Err(EncodeError::Nil { field: place.name() }) }
-            }
-            (SeqState::Bytes(_), Outcome::Integer(byte)) => match u8::try_from(byte) {
-                Ok(byte) => self.writer.put(&[byte]),
-                Err(_) => Err(EncodeError::Range { field: place.name() }),
-            },
-            (SeqState::Bytes(_), _) => Err(EncodeError::Nil { field: place.name() }),
-        }
-    }
-
-    fn finish(self) -> Outcome {
-        match self.state {
-            SeqState::Array(array) => array.close(self.writer),
-            SeqState::Bytes(mark) => self.writer.close(mark),
-        }
-        Outcome::Written
-    }
-}
-
-impl ser::SerializeSeq for SeqSerializer<'_, '_> {
-    type Ok = Outcome;
-    type Error = EncodeError;
-
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
-        self.push(value)
-    }
-
-    fn end(self) -> Result<Outcome, EncodeError> {
-        Ok(self.finish())
-    }
-}
-
-impl ser::SerializeTuple for SeqSerializer<'_, '_> {
-    type Ok = Outcome;
-    type Error = EncodeError;
-
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
-        self.push(value)
-    }
-
-    fn end(self) -> Result<Outcome, EncodeError> {
-        Ok(self.finish())
-    }
-}
-
-impl ser::SerializeTupleStruct for SeqSerializer<'_, '_> {
-    type Ok = Outcome;
-    type Error = EncodeError;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
-        self.push(value)
-    }
-
-    fn end(self) -> Result<Outcome, EncodeError> {
-        Ok(self.finish())
-    }
-}
-
-/// Serializes the fields of a struct, in any order.
-struct FieldsSerializer<'w, 'a> {
-    writer: &'w mut Writer<'a>,
-    frame: Frame<'w>,
-    /// Where the data item around the struct starts; none around the outermost.
-    item: Option<usize>,
-    entry_of: Repeat,
-    /// Where the next field probably is.
-    hint: usize,
-    /// Field of the map key serialized last.
-    key: Option<usize>,
-}
-
-impl FieldsSerializer<'_, '_> {
-    fn find(&self, name: &str) -> Result<usize, EncodeError> {
-        let ty = self.frame.ty;
-        ty.find(name, self.hint)
-            .ok_or_else(|| EncodeError::UnknownField { ty: ty.name.clone(), field: name.into() })
-    }
-
-    fn set<T: Serialize + ?Sized>(&mut self, index: usize, value: &T) -> Result<(), EncodeError> {
-        self.hint = index + 1;
-        set_field(self.writer, &mut self.frame, index, value)
-    }
-}
-
-impl ser::SerializeStruct for FieldsSerializer<'_, '_> {
-    type Ok = Outcome;
-    type Error = EncodeError;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), EncodeError> {
-        let index = self.find(key)?;
-        self.set(index, value)
-    }
-
-    fn skip_field(&mut self, _key: &'static str) -> Result<(), EncodeError> {
-        self.hint += 1;
-        Ok(())
-    }
-
-    fn end(self) -> Result<Outcome, EncodeError> {
-        if !self.frame.is_entry_of(self.writer, self.entry_of) {
-            return Err(EncodeError::MissingKey { field: self.frame.ty.name.clone() });
-        }
-        self.frame.close(self.writer);
-        if let Some(mark) = self.item {
-            self.writer.close(mark);
-        }
-        Ok(Outcome::Written)
-    }
-}
-
-/// A Rust map: the fields of a struct by name, or a map of the schema.
-enum MapSerializer<'w, 'a> {
-    Fields(FieldsSerializer<'w, 'a>),
-    Entries(EntriesSerializer<'w, 'a>),
-}
-
-struct EntriesSerializer<'w, 'a> {
-    writer: &'w mut Writer<'a>,
-    place: Place<'w>,
-    array: Array,
-    /// Of `*Type()`: the entry whose key is written, and where its data item starts.
-    entry: Option<(Frame<'a>, usize)>,
-}
-
-impl EntriesSerializer<'_, '_> {
-    fn key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), EncodeError> {
-        // The structs of `*Type(field)` hold their key themselves.
-        let (Repeat::Pairs, Kind::Struct(id)) = (self.place.repeat, self.place.kind) else { return Ok(()) };
-        let ty = self.writer.schema.type_at(id).ok_or(EncodeError::UnknownType(id.0))?;
-        let mark = self.writer.open()?;
-        let mut frame = Frame::open(self.writer, ty)?;
-        set_field(self.writer, &mut frame, 0, key)?;
-        self.entry = Some((frame, mark));
-        Ok(())
-    }
-
-    fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
-        let outcome = if let Some((mut frame, mark)) = self.entry.take() {
-            set_field(self.writer, &mut frame, 1, value)?;
-            if !frame.is_entry_of(self.writer, Repeat::Pairs) {
-                return Err(EncodeError::MissingKey { field: frame.ty.name.clone() });
-            }
-            frame.close(self.writer);
-            self.writer.close(mark);
-            Outcome::Written
-        } else {
-            value.serialize(ValueSerializer { writer: &mut *self.writer, place: self.place.element() })?
-        };
-        if self.array.push(self.writer, outcome)? {
-            Ok(())
-        } else {
-            Err(EncodeError::Nil { field: self.place.name() })
-        }
-    }
-
-    /// Runs one step; after an error nothing of it stays in the buffer.
-    fn guarded(&mut self, step: impl FnOnce(&mut Self) -> Result<(), EncodeError>) -> Result<(), EncodeError> {
-        let mark = self.entry.as_ref().map_or(self.writer.out.len(), |&(_, mark)| mark);
-        let depth = self.writer.depth - usize::from(self.entry.is_some());
-        let done = step(self);
-        if done.is_err() {
-            self.entry = None;
-            self.writer.out.truncate(mark);
-            self.writer.depth = depth;
-        }
-        done
-    }
-}
-
-impl ser::SerializeMap for MapSerializer<'_, '_> {
-    type Ok = Outcome;
-    type Error = EncodeError;
-
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), EncodeError> {
-        let fields = match self {
-            Self::Entries(entries) => return entries.guarded(|entries| entries.key(key)),
-            Self::Fields(fields) => fields,
-        };
-        // The name is written as a string, read, and taken back: whatever the key is made of, nothing is allocated.
-        let mark = fields.writer.out.len();
-        let place = Place {
-            ty: fields.frame.ty,
-            field: "(a field's name)",
-            kind: Kind::String,
-            repeat: Repeat::One,
-            root: false,
-            entry_of: Repeat::One,
-        };
-        let written = key.serialize(ValueSerializer { writer: &mut *fields.writer, place });
-        let found = match written {
-            Ok(Outcome::Written) => {
-                let name = fields.writer.out.get(mark + 4..).unwrap_or_default();
-                match std::str::from_utf8(name) {
-                    Ok(name) => fields.find(name),
-                    Err(_) => Err(place.wrong("bytes")),
-                }
-            }
-            Ok(_) => Err(EncodeError::Nil { field: place.name() }),
-            Err(error) => Err(error),
-        };
-        fields.writer.out.truncate(mark);
-        fields.key = Some(found?);
-        Ok(())
-    }
-
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
-        match self {
-            Self::Entries(entries) => entries.guarded(|entries| entries.value(value)),
-            Self::Fields(fields) => match fields.key.take() {
-                Some(index) => fields.set(index, value),
-                None => Err(ser::Error::custom("a map's value came before its key")),
-            },
-        }
-    }
-
-    fn end(self) -> Result<Outcome, EncodeError> {
-        match self {
-            Self::Fields(fields) => ser::SerializeStruct::end(fields),
-            Self::Entries(entries) => {
-                entries.array.close(entries.writer);
-                Ok(Outcome::Written)
-            }
-        }
     }
 }

@@ -121,7 +121,9 @@ pub(super) fn item<'a, 'de>(
 ) -> Result<Item<'a, 'de>, DecodeError> {
     match (raw, field.repeat, field.kind) {
         (Raw::Inline(number), Repeat::One, Kind::Boolean) => Ok(Item::Boolean(number != 0)),
-        (Raw::Inline(number), Repeat::One, Kind::Integer | Kind::Fixed(_)) => Ok(number_item(field.kind, number.into())),
+        (Raw::Inline(number), Repeat::One, Kind::Integer | Kind::Fixed(_)) => {
+            Ok(number_item(field.kind, number.into()))
+        }
         (Raw::Inline(_), ..) => Err(DecodeError::Inline { field: at.name() }),
         (Raw::Item(bytes), Repeat::One, kind) => single(schema, at, kind, bytes),
         (Raw::Item(bytes), repeat, kind) => Ok(Item::Many { kind, repeat, bytes }),
@@ -129,7 +131,12 @@ pub(super) fn item<'a, 'de>(
 }
 
 /// A data item that is one value.
-fn single<'a, 'de>(schema: &'a Schema, at: At<'_>, kind: Kind, bytes: &'de [u8]) -> Result<Item<'a, 'de>, DecodeError> {
+fn single<'a, 'de>(
+    schema: &'a Schema,
+    at: At<'_>,
+    kind: Kind,
+    bytes: &'de [u8],
+) -> Result<Item<'a, 'de>, DecodeError> {
     match kind {
         Kind::Integer | Kind::Fixed(_) | Kind::Double => match (number(bytes), kind) {
             (Some(bits), Kind::Double) => Ok(Item::Double(f64::from_bits(bits.cast_unsigned()))),
@@ -185,7 +192,8 @@ impl<'a, 'de> Elements<'a, 'de> {
             (Kind::Integer | Kind::Fixed(_) | Kind::Double, Some((&width, rest))) => {
                 let width = usize::from(width);
                 // A lone size byte is an empty array, whatever it says.
-                if !rest.is_empty() && !(matches!(width, 4 | 8) && rest.len().is_multiple_of(width)) {
+                let even = matches!(width, 4 | 8) && rest.len().is_multiple_of(width);
+                if !(rest.is_empty() || even) {
                     return Err(DecodeError::Array { field: at.name() });
                 }
                 (width, rest)
@@ -198,7 +206,9 @@ impl<'a, 'de> Elements<'a, 'de> {
     /// How many elements follow, where the bytes tell without a walk.
     pub(super) fn known_length(&self) -> Option<usize> {
         match self.kind {
-            Kind::Integer | Kind::Fixed(_) | Kind::Double => Some(self.rest.len().checked_div(self.width).unwrap_or(0)),
+            Kind::Integer | Kind::Fixed(_) | Kind::Double => {
+                Some(self.rest.len().checked_div(self.width).unwrap_or(0))
+            }
             Kind::Boolean => Some(self.rest.len()),
             _ => None,
         }
@@ -229,7 +239,9 @@ impl<'a, 'de> Elements<'a, 'de> {
     /// The next entry of a map, with its key, and its value where that is a field of its own (`*Type()`).
     pub(super) fn step_entry(&mut self) -> Result<Option<Entry<'a, 'de>>, DecodeError> {
         let Some(whole) = self.step()? else { return Ok(None) };
-        let Item::Struct { ty, bytes, .. } = whole else { return Err(DecodeError::Array { field: self.at.name() }) };
+        let Item::Struct { ty, bytes, .. } = whole else {
+            return Err(DecodeError::Array { field: self.at.name() });
+        };
         let (key_at, value_at) = match self.repeat {
             Repeat::Keyed(key) => (usize::from(key), None),
             _ => (0, Some(1)),

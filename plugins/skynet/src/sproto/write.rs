@@ -270,7 +270,12 @@ impl Array {
         }
         writer.out.resize(first + 2 * length, 0);
         for index in (0..length / 4).rev() {
-            let narrow = writer.out.get(first + 4 * index..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
+            let narrow = writer
+                .out
+                .get(first + 4 * index..)
+                .and_then(<[u8]>::first_chunk)
+                .copied()
+                .unwrap_or_default();
             let wide = i64::from(i32::from_le_bytes(narrow));
             if let Some(to) = writer.out.get_mut(first + 8 * index..first + 8 * index + 8) {
                 to.copy_from_slice(&wide.to_le_bytes());
