@@ -163,6 +163,10 @@ fn split(framing: Framing, bytes: &[u8], max_frame: usize) -> (Spans, usize, Res
         if end > bytes.len() {
             break;
         }
+        if spans.len() == spans.inline_size() {
+            // Peers that pipeline send frames of like size: one allocation for all of them, bounded by what came.
+            spans.reserve((bytes.len() - used) / (end - used).max(1));
+        }
         spans.push((start as u32, end as u32));
         used = end;
     }

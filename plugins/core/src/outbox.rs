@@ -19,6 +19,12 @@ impl Outbox {
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
+
+    fn give(&mut self, buffer: Vec<u8>) {
+        if self.bytes.capacity() == 0 {
+            self.bytes = buffer;
+        }
+    }
 }
 
 /// Unsent bytes at which the first warning is given.
@@ -37,12 +43,10 @@ const SPARE_BUFFERS: usize = 256;
 const SPARE_CAPACITY: usize = 16 * 1024;
 
 impl DirtyOutboxes {
-    /// Makes sure the next flush visits this connection.
-    pub(crate) fn mark(&mut self, connection: Entity, outbox: &mut Outbox) {
+    /// Makes sure the next flush visits this connection, and gives a buffer it may write to.
+    pub(crate) fn add(&mut self, connection: Entity) -> Vec<u8> {
         self.list.push(connection);
-        if outbox.bytes.capacity() == 0 {
-            outbox.bytes = self.spare.pop().unwrap_or_default();
-        }
+        self.spare.pop().unwrap_or_default()
     }
 
     pub(crate) fn recycle(&mut self, mut buffer: Vec<u8>) {
@@ -89,17 +93,17 @@ pub fn write_outbox<R>(
     connection: Entity,
     write: impl FnOnce(&mut Vec<u8>) -> R,
 ) -> Result<R, NotConnected> {
-    let clean = match world.get::<Outbox>(connection) {
-        Some(outbox) => outbox.bytes.is_empty(),
+    let outbox = world.get_mut::<Outbox>(connection);
+    let mut outbox = match outbox {
+        Some(outbox) if !outbox.bytes.is_empty() => outbox,
         None => return Err(NotConnected(connection)),
-    };
-    if clean {
-        return world.resource_scope(|world, mut dirty: Mut<DirtyOutboxes>| {
+        Some(_) => {
+            let spare = world.resource_mut::<DirtyOutboxes>().add(connection);
             let mut outbox = world.get_mut::<Outbox>(connection).ok_or(NotConnected(connection))?;
-            Ok(append(connection, &mut outbox, &mut dirty, write))
-        });
-    }
-    let mut outbox = world.get_mut::<Outbox>(connection).ok_or(NotConnected(connection))?;
+            outbox.give(spare);
+            outbox
+        }
+    };
     outbox.frames += 1;
     Ok(write(&mut outbox.bytes))
 }
@@ -111,7 +115,7 @@ fn append<R>(
     write: impl FnOnce(&mut Vec<u8>) -> R,
 ) -> R {
     if outbox.bytes.is_empty() {
-        dirty.mark(connection, outbox);
+        outbox.give(dirty.add(connection));
     }
     outbox.frames += 1;
     write(&mut outbox.bytes)

@@ -148,14 +148,9 @@ pub(crate) fn close(
 }
 
 /// After the farewells of the protocols, which observe the same insertion, the next flush closes the socket.
-pub(crate) fn mark_closing(
-    event: On<Add<Closing>>,
-    mut outboxes: Query<&mut Outbox>,
-    mut dirty: ResMut<DirtyOutboxes>,
-) {
-    if let Ok(mut outbox) = outboxes.get_mut(event.entity) {
-        dirty.mark(event.entity, &mut outbox);
-    }
+pub(crate) fn mark_closing(event: On<Add<Closing>>, mut dirty: ResMut<DirtyOutboxes>) {
+    let spare = dirty.add(event.entity);
+    dirty.recycle(spare);
 }
 
 /// Hands each written outbox to its transport, as one buffer.

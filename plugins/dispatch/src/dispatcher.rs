@@ -4,7 +4,7 @@ use crate::{
     Answer, Bad, FromBody, IntoAnswer, OnBad, Packet, PacketKind, Packets, Protocol, Protocols, Received,
     Refusal, Request, RouteId, Routes, Speaks,
     answer::{write_refusal, write_reply},
-    packets::Verdict,
+    packets::{ReadBuffer, Verdict},
     request::Origin,
 };
 use bevy_ecs::{
@@ -83,9 +83,17 @@ impl Outcomes {
 }
 
 /// The handlers, by route.
-#[derive(Resource, Default)]
+#[derive(Resource)]
 pub(crate) struct Dispatcher {
     handlers: Vec<Option<Box<dyn Handler>>>,
+    /// What is looked up for each packet; a query finds it without looking up types.
+    connections: QueryState<(&'static Speaks, Option<&'static ForwardedTo>, Has<Closing>)>,
+}
+
+impl FromWorld for Dispatcher {
+    fn from_world(world: &mut World) -> Self {
+        Self { handlers: Vec::new(), connections: world.query() }
+    }
 }
 
 impl Dispatcher {
@@ -127,26 +135,24 @@ impl Dispatcher {
         world: &mut World,
         protocols: &Protocols,
         packet: Packet,
-        buffers: &[Bytes],
+        buffers: &[ReadBuffer],
     ) -> Outcome {
-        let Ok(connection) = world.get_entity(packet.connection) else { return Outcome::Dropped };
-        if connection.contains::<Closing>() {
-            return Outcome::Dropped;
-        }
-        let Some(&speaks) = connection.get::<Speaks>() else { return Outcome::Dropped };
+        // New archetypes are rare; where the lookup misses one, it is made again in full.
+        let found = match self.connections.get_manual(world, packet.connection) {
+            Ok(found) => Ok(found),
+            Err(_) => self.connections.get(world, packet.connection),
+        };
+        let Ok((&speaks, forwarded, false)) = found else { return Outcome::Dropped };
+        let agent = forwarded.map(|forwarded| forwarded.0);
         let Some(protocol) = protocols.get(speaks) else { return Outcome::Dropped };
-        let agent = connection.get::<ForwardedTo>().map(|forwarded| forwarded.0);
         let origin = Origin { connection: packet.connection, route: packet.route, speaks, kind: packet.kind };
-        match packet.verdict {
-            Verdict::Pass => {}
-            Verdict::Drop => return Outcome::Dropped,
-            Verdict::Refuse(refusal) => {
-                write_refusal(world, protocol, &origin, &refusal);
-                return Outcome::Refused(refusal.code);
-            }
+        if let Some(verdict) = packet.verdict {
+            let Verdict::Refuse(refusal) = *verdict else { return Outcome::Dropped };
+            write_refusal(world, protocol, &origin, &refusal);
+            return Outcome::Refused(refusal.code);
         }
-        let (buffer, span) = packet.parts(buffers);
-        let call = Call { protocol, origin, agent, received: packet.received, buffer, span };
+        let (read, span) = packet.parts(buffers);
+        let call = Call { protocol, origin, agent, received: read.received, buffer: &read.bytes, span };
         match self.handlers.get_mut(packet.route.index()) {
             Some(Some(handler)) => handler.call(world, &call),
             _ => bad(world, &call, Bad::UnknownRoute, "nobody handles this route"),

@@ -14,19 +14,16 @@ pub struct Packet {
     pub route: RouteId,
     /// Whether an answer is wanted.
     pub kind: PacketKind,
-    /// When it was read, as time of the clock.
-    pub received: Duration,
     buffer: u32,
     span: (u32, u32),
-    pub(crate) verdict: Verdict,
+    /// None for a packet that passes; small, for there are many.
+    pub(crate) verdict: Option<Box<Verdict>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) enum Verdict {
-    #[default]
-    Pass,
     Drop,
-    Refuse(Box<Refusal>),
+    Refuse(Refusal),
 }
 
 /// Whether an answer is wanted.
@@ -60,7 +57,14 @@ pub enum PacketKind {
 #[derive(Resource, Debug, Default)]
 pub struct Packets {
     pub(crate) list: Vec<Packet>,
-    pub(crate) buffers: Vec<Bytes>,
+    pub(crate) buffers: Vec<ReadBuffer>,
+}
+
+/// What packets of one read share.
+#[derive(Debug)]
+pub(crate) struct ReadBuffer {
+    pub(crate) bytes: Bytes,
+    pub(crate) received: Duration,
 }
 
 /// Bytes that packets of one read share.
@@ -68,10 +72,10 @@ pub struct Packets {
 pub struct Buffer(u32);
 
 impl Packets {
-    /// Keeps the bytes of a read for the packets in it.
-    pub fn buffer(&mut self, bytes: Vec<u8>) -> Buffer {
+    /// Keeps the bytes of a read, and when it was read, for the packets in it.
+    pub fn buffer(&mut self, bytes: Vec<u8>, received: Duration) -> Buffer {
         let index = self.buffers.len() as u32;
-        self.buffers.push(bytes.into());
+        self.buffers.push(ReadBuffer { bytes: bytes.into(), received });
         Buffer(index)
     }
 
@@ -81,20 +85,19 @@ impl Packets {
         connection: Entity,
         route: RouteId,
         kind: PacketKind,
-        received: Duration,
         Buffer(buffer): Buffer,
         span: (u32, u32),
     ) {
-        self.list.push(Packet { connection, route, kind, received, buffer, span, verdict: Verdict::Pass });
+        self.list.push(Packet { connection, route, kind, buffer, span, verdict: None });
     }
 
     /// Turns away the packets for which `check` gives an error: a request is answered with it, a notify is dropped.
     pub fn filter(&mut self, mut check: impl FnMut(&Packet, &[u8]) -> Result<(), Refusal>) {
         for packet in &mut self.list {
-            if let Verdict::Pass = packet.verdict
+            if packet.verdict.is_none()
                 && let Err(refusal) = check(packet, body(&self.buffers, packet))
             {
-                packet.verdict = Verdict::Refuse(Box::new(refusal));
+                packet.verdict = Some(Box::new(Verdict::Refuse(refusal)));
             }
         }
     }
@@ -103,7 +106,7 @@ impl Packets {
     pub fn retain(&mut self, mut keep: impl FnMut(&Packet, &[u8]) -> bool) {
         for packet in &mut self.list {
             if !keep(packet, body(&self.buffers, packet)) {
-                packet.verdict = Verdict::Drop;
+                packet.verdict = Some(Box::new(Verdict::Drop));
             }
         }
     }
@@ -112,7 +115,7 @@ impl Packets {
     pub fn iter(&self) -> impl Iterator<Item = (&Packet, &[u8])> {
         self.list
             .iter()
-            .filter(|packet| matches!(packet.verdict, Verdict::Pass))
+            .filter(|packet| packet.verdict.is_none())
             .map(|packet| (packet, body(&self.buffers, packet)))
     }
 
@@ -123,12 +126,12 @@ impl Packets {
 }
 
 impl Packet {
-    pub(crate) fn parts<'a>(&self, buffers: &'a [Bytes]) -> (&'a Bytes, (usize, usize)) {
+    pub(crate) fn parts<'a>(&self, buffers: &'a [ReadBuffer]) -> (&'a ReadBuffer, (usize, usize)) {
         (&buffers[self.buffer as usize], (self.span.0 as usize, self.span.1 as usize))
     }
 }
 
-fn body<'a>(buffers: &'a [Bytes], packet: &Packet) -> &'a [u8] {
+fn body<'a>(buffers: &'a [ReadBuffer], packet: &Packet) -> &'a [u8] {
     let (buffer, (start, end)) = packet.parts(buffers);
-    &buffer[start..end]
+    &buffer.bytes[start..end]
 }

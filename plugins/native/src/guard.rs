@@ -146,27 +146,27 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Guarded<'_, V> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        let place = self.place.deeper()?;
+        let place = self.place.deeper::<D::Error>()?;
         self.inner.visit_some(place.wrap(inner))
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        let place = self.place.deeper()?;
+        let place = self.place.deeper::<D::Error>()?;
         self.inner.visit_newtype_struct(place.wrap(inner))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        let place = Place { declared: self.place.declared, ..self.place.deeper()? };
+        let place = Place { declared: self.place.declared, ..self.place.deeper::<A::Error>()? };
         self.inner.visit_seq(place.wrap(inner))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        let place = Place { declared: self.place.declared, ..self.place.deeper()? };
+        let place = Place { declared: self.place.declared, ..self.place.deeper::<A::Error>()? };
         self.inner.visit_map(place.wrap(inner))
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        let place = self.place.deeper()?;
+        let place = self.place.deeper::<A::Error>()?;
         self.inner.visit_enum(place.wrap(inner))
     }
 }
@@ -184,7 +184,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Guarded<'_, A> {
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
         if self.inner.size_hint() != Some(0) {
-            self.place.spend()?;
+            self.place.spend::<A::Error>()?;
         }
         self.inner.next_element_seed(self.place.wrap(seed))
     }
@@ -199,7 +199,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Guarded<'_, A> {
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
         if self.inner.size_hint() != Some(0) {
-            self.place.spend()?;
+            self.place.spend::<A::Error>()?;
         }
         self.inner.next_key_seed(self.place.wrap(seed))
     }

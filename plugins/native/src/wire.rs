@@ -67,6 +67,9 @@ pub enum WireError {
     /// The frame comes at the wrong moment: before or after the handshake.
     #[error("a frame of kind {0} out of turn")]
     OutOfTurn(u8),
+    /// A push on a route for which the manifest has none.
+    #[error("a push on route {0}, for which the manifest has none")]
+    Route(u16),
     /// The frame is larger than the receiver allows, or than 32 bits can say.
     #[error("a frame of {0} bytes, which is too large")]
     TooLarge(usize),

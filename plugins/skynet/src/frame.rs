@@ -15,8 +15,9 @@ pub(crate) fn write_frame(
     out.extend_from_slice(&[0; 2]);
     write(out)?;
     let payload = out.len() - start - 2;
-    let length = u16::try_from(payload)
-        .map_err(|_| BodyError::new(format_args!("a frame carries at most {MAX_PAYLOAD} bytes, not {payload}")))?;
+    let length = u16::try_from(payload).map_err(|_| {
+        BodyError::new(format_args!("a frame carries at most {MAX_PAYLOAD} bytes, not {payload}"))
+    })?;
     out[start..start + 2].copy_from_slice(&length.to_be_bytes());
     Ok(())
 }

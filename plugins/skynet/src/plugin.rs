@@ -145,9 +145,7 @@ fn opened(
     mut commands: Commands,
 ) {
     let entity = event.entity;
-    let Ok((sproto, raw)) =
-        connections.get(entity).and_then(|accepted| listeners.get(accepted.0))
-    else {
+    let Ok((sproto, raw)) = connections.get(entity).and_then(|accepted| listeners.get(accepted.0)) else {
         return;
     };
     let mut connection = commands.entity(entity);

@@ -45,7 +45,11 @@ impl SprotoProtocol {
     }
 
     /// Unpacks a frame behind what `unpacked` holds, and tells what it is.
-    fn packet(&self, frame: &[u8], unpacked: &mut Vec<u8>) -> Result<(RouteId, PacketKind, (u32, u32)), String> {
+    fn packet(
+        &self,
+        frame: &[u8],
+        unpacked: &mut Vec<u8>,
+    ) -> Result<(RouteId, PacketKind, (u32, u32)), String> {
         let start = unpacked.len();
         unpack(frame, unpacked, UNPACK_LIMIT).map_err(|error| error.to_string())?;
         let message = &unpacked[start..];
@@ -57,7 +61,9 @@ impl SprotoProtocol {
                 let end = unpacked.len();
                 Ok((route, kind, ((end - body.len()) as u32, end as u32)))
             }
-            Incoming::Response { session, .. } => Err(format!("an answer to session {session}, which nobody asked")),
+            Incoming::Response { session, .. } => {
+                Err(format!("an answer to session {session}, which nobody asked"))
+            }
         }
     }
 
@@ -174,9 +180,9 @@ fn requests(protocol: &SprotoProtocol, arrival: Arrival, packets: &mut Packets) 
             }
         }
     }
-    let buffer: Buffer = packets.buffer(unpacked);
+    let buffer: Buffer = packets.buffer(unpacked, arrival.received);
     for (route, kind, span) in found {
-        packets.push(arrival.connection, route, kind, arrival.received, buffer, span);
+        packets.push(arrival.connection, route, kind, buffer, span);
     }
     bad
 }
@@ -184,8 +190,8 @@ fn requests(protocol: &SprotoProtocol, arrival: Arrival, packets: &mut Packets) 
 fn data(route: RouteId, arrival: Arrival, packets: &mut Packets) {
     let Arrival { connection, received, frames } = arrival;
     let (data, spans) = frames.into_parts();
-    let buffer = packets.buffer(data);
+    let buffer = packets.buffer(data, received);
     for span in spans {
-        packets.push(connection, route, PacketKind::Request(0), received, buffer, span);
+        packets.push(connection, route, PacketKind::Request(0), buffer, span);
     }
 }

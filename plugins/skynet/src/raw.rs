@@ -3,9 +3,7 @@
 use crate::frame::write_frame;
 use bevy_ecs::prelude::*;
 use portcullis_core::Arrivals;
-use portcullis_dispatch::{
-    BodyError, Content, Outgoing, PacketKind, Packets, Protocol, RouteId, Speaks,
-};
+use portcullis_dispatch::{BodyError, Content, Outgoing, PacketKind, Packets, Protocol, RouteId, Speaks};
 
 /// Frames are neither packed nor parsed. Each is a request to one route; what its handler returns as
 /// [`Raw`](portcullis_dispatch::Raw) goes back as a frame.
@@ -27,12 +25,11 @@ impl Protocol for RawProtocol {
 
     fn write(&self, out: &mut Vec<u8>, message: Outgoing<'_>) -> Result<(), BodyError> {
         match message {
-            Outgoing::Reply { body: Content::Raw(bytes), .. } | Outgoing::Push { body: Content::Raw(bytes), .. } => {
-                write_frame(out, |out| {
-                    out.extend_from_slice(bytes);
-                    Ok(())
-                })
-            }
+            Outgoing::Reply { body: Content::Raw(bytes), .. }
+            | Outgoing::Push { body: Content::Raw(bytes), .. } => write_frame(out, |out| {
+                out.extend_from_slice(bytes);
+                Ok(())
+            }),
             // Nothing can be said of an error, or of nothing.
             Outgoing::Refusal { .. } => Ok(()),
             Outgoing::Reply { .. } | Outgoing::Push { .. } => {
@@ -61,10 +58,10 @@ pub(crate) fn decode(
         |arrival| {
             let Ok((_, route)) = connections.get(arrival.connection) else { return };
             let (data, spans) = arrival.frames.into_parts();
-            let buffer = packets.buffer(data);
+            let buffer = packets.buffer(data, arrival.received);
             for span in spans {
                 let kind = PacketKind::Request(0);
-                packets.push(arrival.connection, route.0, kind, arrival.received, buffer, span);
+                packets.push(arrival.connection, route.0, kind, buffer, span);
             }
         },
     );

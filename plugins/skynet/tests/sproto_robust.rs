@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use portcullis_skynet::sproto::{
-    EncodeError, Host, Kind, Repeat, Schema, Type, UnpackError, Value, measure, pack, unpack,
+    DecodeError, EncodeError, Host, Kind, Repeat, Schema, Type, UnpackError, Value, measure, pack, unpack,
 };
 use serde::de::IgnoredAny;
 
@@ -113,7 +113,7 @@ fn samples(count: usize, seed: u64) -> (Schema, Vec<(Value, Vec<u8>)>) {
 
 #[test]
 fn random_values_survive_encoding_packing_and_the_way_back() {
-    let (schema, samples) = samples(3000, 1);
+    let (schema, samples) = samples(1000, 1);
     let node = schema.type_("Node").unwrap();
     let (mut packed, mut raw) = (Vec::new(), Vec::new());
     for (value, bytes) in samples {
@@ -145,7 +145,7 @@ fn damaged_objects_are_errors_or_values_that_encode_again() {
     let (schema, samples) = samples(200, 3);
     let node = schema.type_("Node").unwrap();
     let mut decoded = 0;
-    for (_, bytes) in samples.iter().filter(|(_, bytes)| bytes.len() < 600) {
+    for (_, bytes) in samples.iter().filter(|(_, bytes)| bytes.len() < 250) {
         for bit in 0..bytes.len() * 8 {
             let mut damaged = bytes.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
@@ -176,7 +176,7 @@ fn rubbish_is_never_a_panic() {
     let host = Host::new(host_schema.clone(), host_schema).unwrap();
     let mut random = Random(4);
     let (mut scratch, mut raw) = (Vec::new(), Vec::new());
-    for _ in 0..200_000 {
+    for _ in 0..30_000 {
         let length = random.below(40);
         let small = random.below(2) == 0;
         let bytes: Vec<u8> =
@@ -192,6 +192,33 @@ fn rubbish_is_never_a_panic() {
         assert!(raw.len() <= 64);
         let _ = Schema::from_bundle(&bytes);
     }
+}
+
+#[test]
+fn a_declared_size_near_four_gigabytes_does_not_wrap_around() {
+    // The original computes size + 4 in 32 bits, believes this item to be there, and reads outside its buffer.
+    let schema = Schema::parse(".T { texts 0 : *string  text 1 : string }").unwrap();
+    let ty = schema.type_("T").unwrap();
+    for size in [u32::MAX, u32::MAX - 3, 1 << 31] {
+        for header in [&[1, 0, 0, 0][..], &[2, 0, 1, 0, 0, 0]] {
+            let bytes = [header, &size.to_le_bytes(), b"tail"].concat();
+            assert_eq!(schema.decode_value(ty, &bytes), Err(DecodeError::Short));
+            assert_eq!(measure(&bytes), Err(DecodeError::Short));
+        }
+    }
+}
+
+#[test]
+fn a_pair_without_value_does_not_take_the_value_of_the_pair_before() {
+    // The original decodes all pairs of a map into one table, and so does.
+    let schema = Schema::parse(".T { map 0 : *Pair() } .Pair { k 0 : integer  v 1 : integer }").unwrap();
+    let ty = schema.type_("T").unwrap();
+    let (whole, half) = ([6, 0, 0, 0, 2, 0, 4, 0, 20, 0], [4, 0, 0, 0, 1, 0, 6, 0]);
+    let bytes = [&[1, 0, 0, 0, 18, 0, 0, 0][..], &whole, &half].concat();
+    let missing = DecodeError::MissingKey { field: "Pair".into() };
+    assert_eq!(schema.decode_value(ty, &bytes).unwrap_err(), missing);
+    let rust = schema.decode::<BTreeMap<String, BTreeMap<i64, i64>>>(ty, &bytes);
+    assert_eq!(rust.unwrap_err(), missing);
 }
 
 /// The packer as the original describes it, byte by byte.
@@ -226,7 +253,7 @@ fn slow_pack(raw: &[u8]) -> Vec<u8> {
 #[test]
 fn random_data_packs_as_word_by_word_and_unpacks_to_itself() {
     let mut random = Random(5);
-    for round in 0..4000 {
+    for round in 0..1500 {
         let length = random.below(if round % 50 == 0 { 8000 } else { 90 });
         let zeros = random.below(12);
         let raw: Vec<u8> =

@@ -286,7 +286,7 @@ impl Host {
             set_field(&mut writer, &mut frame, at, ud)?;
         }
         frame.close(&mut writer);
-        Ok(())
+        Ok(writer.finish()?)
     }
 }
 

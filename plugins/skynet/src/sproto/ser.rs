@@ -7,9 +7,9 @@ use serde::ser::{self, Impossible, Serialize};
 
 use self::compound::{EntriesSerializer, FieldsSerializer, MapSerializer, SeqSerializer, SeqState};
 use self::place::Place;
+use super::EncodeError;
 use super::schema::{Kind, Repeat, Schema, Type, TypeId};
 use super::write::{Array, Frame, Outcome, Writer};
-use super::{EncodeError, MAX_OBJECT};
 
 impl Schema {
     /// Appends `value`, encoded as `ty`, to `out`.
@@ -61,8 +61,7 @@ where
         // Nothing at all is a struct only if the struct has nothing to say.
         Ok(Outcome::Absent) if ty.fields.is_empty() => writer.put(&[0, 0]),
         Ok(Outcome::Absent) => Err(EncodeError::Nil { field: ty.name.clone() }),
-        Ok(_) if writer.out.len() - start > MAX_OBJECT => Err(EncodeError::TooLarge),
-        Ok(_) => Ok(()),
+        Ok(_) => writer.finish(),
         Err(error) => Err(error),
     };
     if written.is_err() {

@@ -23,25 +23,38 @@ pub(super) struct Writer<'a> {
     base: usize,
     /// Structs that are open.
     pub(super) depth: usize,
+    /// The object has become too large, even if who wrote it did not mind.
+    full: bool,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(schema: &'a Schema, out: &'a mut Vec<u8>) -> Self {
         let base = out.len();
-        Self { schema, out, base, depth: 0 }
+        Self { schema, out, base, depth: 0, full: false }
     }
 
     pub(super) fn put(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
-        if self.out.len() - self.base + bytes.len() > MAX_OBJECT {
-            return Err(EncodeError::TooLarge);
-        }
+        self.room(bytes.len())?;
         self.out.extend_from_slice(bytes);
         Ok(())
     }
 
+    /// Makes sure that the object may grow by so many bytes.
+    fn room(&mut self, more: usize) -> Result<(), EncodeError> {
+        self.full |= self.out.len() - self.base + more > MAX_OBJECT;
+        self.finish()
+    }
+
+    /// Whether all of the object found room.
+    pub(super) fn finish(&self) -> Result<(), EncodeError> {
+        if self.full { Err(EncodeError::TooLarge) } else { Ok(()) }
+    }
+
     /// Writes a whole data item.
     pub(super) fn item(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
-        let size = u32::try_from(bytes.len()).map_err(|_| EncodeError::TooLarge)?;
+        self.room(4 + bytes.len())?;
+        // At most 16 MiB now, so the size always fits.
+        let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         self.put(&size.to_le_bytes())?;
         self.put(bytes)
     }
@@ -101,9 +114,7 @@ impl<'a> Frame<'a> {
         writer.depth += 1;
         let start = writer.out.len();
         let end = start + 2 + 2 * ty.words;
-        if end - writer.base > MAX_OBJECT {
-            return Err(EncodeError::TooLarge);
-        }
+        writer.room(end - start)?;
         writer.out.resize(end, 0xff);
         Ok(Self { ty, start, next: 0 })
     }
@@ -265,9 +276,7 @@ impl Array {
         self.wide = true;
         let first = self.mark + 5;
         let length = writer.out.len() - first;
-        if writer.out.len() - writer.base + length > MAX_OBJECT {
-            return Err(EncodeError::TooLarge);
-        }
+        writer.room(length)?;
         writer.out.resize(first + 2 * length, 0);
         for index in (0..length / 4).rev() {
             let narrow = writer

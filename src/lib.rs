@@ -1,0 +1,80 @@
+//! **Portcullis** is a game server on Bevy's ECS in which every network connection is an entity. A tokio thread owns
+//! the sockets; the world owns everything else: gate, watchdog, session and agent are systems over components.
+//!
+//! A game server is a Bevy plugin:
+//!
+//! ```no_run
+//! use portcullis::prelude::*;
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Deserialize)]
+//! struct Join {
+//!     name: String,
+//! }
+//!
+//! #[derive(Serialize)]
+//! struct Joined {
+//!     players: usize,
+//! }
+//!
+//! #[derive(Component, Default)]
+//! struct Player {
+//!     name: String,
+//! }
+//!
+//! fn join(request: Request<Join>, mut players: Query<&mut Player>) -> Result<Joined, Refusal> {
+//!     let agent = request.agent.ok_or("nobody plays on this connection")?;
+//!     players.get_mut(agent)?.name = request.body.name;
+//!     Ok(Joined { players: players.iter().len() })
+//! }
+//!
+//! fn main() -> AppExit {
+//!     App::new()
+//!         .add_plugins(ServerPlugins)
+//!         .add_plugins(NativePlugin::listen("127.0.0.1:4000".parse().unwrap()))
+//!         .add_handler("arena.join", join)
+//!         .run()
+//! }
+//! ```
+//!
+//! The crates of the pipeline are re-exported as modules: their front pages are the book. [`core`] has the words,
+//! [`net`] the sockets, [`gate`] who may come in, [`watchdog`] who may stay, [`session`] who someone is, [`dispatch`]
+//! what they asked; [`native`] and [`skynet`] are the protocols.
+
+pub use portcullis_core as core;
+pub use portcullis_dispatch as dispatch;
+pub use portcullis_gate as gate;
+pub use portcullis_native as native;
+pub use portcullis_net as net;
+pub use portcullis_session as session;
+pub use portcullis_skynet as skynet;
+pub use portcullis_watchdog as watchdog;
+
+pub use bytes;
+
+mod plugins;
+
+pub use plugins::ServerPlugins;
+
+/// What a game server needs to name.
+pub mod prelude {
+    pub use crate::ServerPlugins;
+    #[doc(no_inline)]
+    pub use bevy_app::prelude::*;
+    #[doc(no_inline)]
+    pub use bevy_ecs::prelude::*;
+    #[doc(no_inline)]
+    pub use bevy_time::prelude::*;
+    pub use portcullis_core::{
+        Agent, BelongsTo, BoundTo, Cause, Clock, Close, Closed, Closing, Connection, Forward, Forwarded,
+        ForwardedTo, Ingress, IngressSystems, Opened, Outboxes, Shutdown, SignalPlugin, Start, TickRate,
+        TickSystems, Traffic,
+    };
+    pub use portcullis_dispatch::{
+        AppDispatchExt, Defer, Deferred, NoReply, Outcomes, Packets, Pusher, Raw, Received, Refusal, Request,
+        Responder,
+    };
+    pub use portcullis_native::NativePlugin;
+    pub use portcullis_net::{DriverKind, IoRuntime, Listener, NetPlugin};
+    pub use portcullis_skynet::SkynetPlugin;
+}

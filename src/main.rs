@@ -1,0 +1,3 @@
+//! The headless server.
+
+fn main() {}
