@@ -63,6 +63,13 @@ pub struct Forwarded {
     pub agent: Entity,
 }
 
+/// Fact: the peer has proved who it is: at login, or by a protocol's own means.
+#[derive(EntityEvent, Clone, Debug)]
+pub struct Authenticated {
+    /// The connection.
+    pub entity: Entity,
+}
+
 /// Fact: a peer does not take what it is sent. Told at 64 KiB, then at each doubling; with 0 when all was sent after
 /// that (skynet's `warning`).
 #[derive(EntityEvent, Clone, Debug)]

@@ -2,6 +2,7 @@
 
 use crate::{Close, Closing, Connection, Forward, Forwarded, ForwardedTo, Link, Start};
 use bevy_ecs::prelude::*;
+use std::sync::Arc;
 
 pub(crate) fn start(event: On<Start>, connections: Query<&Link, Without<Closing>>, mut commands: Commands) {
     if let Ok(link) = connections.get(event.entity) {
@@ -25,5 +26,7 @@ pub(crate) fn forward(
     }
     commands.entity(entity).insert(ForwardedTo(agent));
     commands.trigger(Forwarded { entity, agent });
-    link.0.start();
+    // After what observers of `Forwarded` do, which may set the limits of the first read.
+    let line = Arc::clone(&link.0);
+    commands.queue(move |_: &mut World| line.start());
 }

@@ -7,7 +7,7 @@
 //!   [`MaxFrame`], [`InboundLimit`], [`OutboxLimit`].
 //! - Relationships: [`AcceptedBy`] a listener, [`ForwardedTo`] an agent, [`BelongsTo`] who an agent plays for.
 //! - Events: requests ([`Close`], [`Forward`], [`Start`], [`Shutdown`]) and facts ([`Opened`], [`Closed`],
-//!   [`Forwarded`], [`Backlogged`], [`ShuttingDown`]). Every [`Closed`] carries a [`Cause`].
+//!   [`Forwarded`], [`Authenticated`], [`Backlogged`], [`ShuttingDown`]). Every [`Closed`] carries a [`Cause`].
 //! - The [`Ingress`] schedule with its public sets, [`IngressSystems`].
 //! - The one queue from outside ([`Funnel`] to [`Intake`]), the [`Clock`], and the event-driven [runner](run).
 //!
@@ -52,7 +52,7 @@ pub use connection::{
 };
 pub use deadlines::DeadlineQueue;
 pub use driver::{ActiveDriver, Driver};
-pub use events::{Backlogged, Close, Closed, Forward, Forwarded, Opened, Shutdown, ShuttingDown, Start};
+pub use events::{Authenticated, Backlogged, Close, Closed, Forward, Forwarded, Opened, Shutdown, ShuttingDown, Start};
 pub use frames::{Assembler, Extent, FrameTooLarge, Frames, Framing};
 pub use funnel::{Funnel, Inbound, Intake, Opening};
 pub use outbox::{DirtyOutboxes, FIRST_WARNING, NotConnected, Outbox, Outboxes, write_outbox};

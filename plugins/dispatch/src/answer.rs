@@ -1,8 +1,6 @@
 //! What handlers return, and how it reaches the peer.
 
-use crate::{
-    Counters, Deferred, IntoBody, Outgoing, PacketKind, Protocol, Protocols, Refusal, request::Origin,
-};
+use crate::{Content, Counters, Deferred, IntoBody, Outgoing, Protocol, Protocols, Refusal, request::Origin};
 use bevy_ecs::prelude::*;
 use portcullis_core::{Traffic, write_outbox};
 
@@ -86,13 +84,11 @@ impl IntoAnswer<Never> for NoReply {
 }
 
 /// Writes a reply to the outbox. A reply that cannot be encoded becomes an error reply.
-pub(crate) fn write_reply(world: &mut World, protocol: &dyn Protocol, origin: &Origin, body: &dyn IntoBody) {
-    let PacketKind::Request(id) = origin.kind else { return };
-    let written = write_outbox(world, origin.connection, |out| {
-        append(out, |out| {
-            protocol.write(out, Outgoing::Reply { route: origin.route, id, body: body.content() })
-        })
-    });
+pub(crate) fn write_reply(world: &mut World, protocol: &dyn Protocol, origin: &Origin, body: Content<'_>) {
+    let Some(id) = origin.id() else { return };
+    let message = Outgoing::Reply { route: origin.route(), id, body };
+    let written =
+        write_outbox(world, origin.connection, |out| append(out, |out| protocol.write(out, message)));
     // A connection that is gone needs no answer.
     let Ok(Err(error)) = written else { return };
     tracing::warn!(protocol = protocol.name(), %error, "a reply could not be encoded");
@@ -104,8 +100,8 @@ pub(crate) fn write_reply(world: &mut World, protocol: &dyn Protocol, origin: &O
 
 /// Writes an error reply, where the protocol has one.
 pub(crate) fn write_refusal(world: &mut World, protocol: &dyn Protocol, origin: &Origin, refusal: &Refusal) {
-    let PacketKind::Request(id) = origin.kind else { return };
-    let message = Outgoing::Refusal { route: origin.route, id, refusal };
+    let Some(id) = origin.id() else { return };
+    let message = Outgoing::Refusal { route: origin.route(), id, refusal };
     let written =
         write_outbox(world, origin.connection, |out| append(out, |out| protocol.write(out, message)));
     if let Ok(Err(error)) = written {
@@ -125,9 +121,9 @@ pub(crate) fn append<E>(
 /// Answers a request from outside its handler.
 pub(crate) fn answer_late(world: &mut World, origin: &Origin, answer: Result<&dyn IntoBody, &Refusal>) {
     let protocols = world.resource::<Protocols>().clone();
-    let Some(protocol) = protocols.get(origin.speaks) else { return };
+    let Some(protocol) = protocols.get(origin.speaks()) else { return };
     match answer {
-        Ok(body) => write_reply(world, protocol, origin, body),
+        Ok(body) => write_reply(world, protocol, origin, body.content()),
         Err(refusal) => {
             world.resource_mut::<Counters>().refused += 1;
             write_refusal(world, protocol, origin, refusal);

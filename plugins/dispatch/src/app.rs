@@ -1,8 +1,8 @@
 //! How plugins add routes.
 
 use crate::{
-    Dispatcher, FromBody, IntoAnswer, IntoBody, Received, Request, Routes,
-    dispatcher::{Handler, StreamHandler, SystemHandler},
+    Dispatcher, FromBody, IntoAnswer, IntoBody, RawRequest, Received, Request, Routes,
+    dispatcher::{Handler, RawHandler, StreamHandler, SystemHandler},
     routes::{Inbound, short_type_name},
 };
 use bevy_app::App;
@@ -21,6 +21,13 @@ pub trait AppDispatchExt {
         T: FromBody,
         O: IntoAnswer<A>,
         A: 'static;
+
+    /// Handles a route by a system whose first parameter is a [`RawRequest`]: bytes in, bytes out, no codec.
+    fn add_raw_handler<M>(
+        &mut self,
+        route: &str,
+        handler: impl IntoSystem<RawRequest<'static>, (), M> + 'static,
+    ) -> &mut Self;
 
     /// Reads a route in batches, by `MessageReader<Received<T>>`.
     fn add_stream<T: FromBody + Sync>(&mut self, route: &str) -> &mut Self;
@@ -46,6 +53,18 @@ impl AppDispatchExt for App {
         let inbound =
             Inbound::Handler { request: short_type_name::<T>(), reply: short_type_name::<O::Reply>() };
         set(self, route, inbound, Box::new(SystemHandler::<_, A>::new(system)));
+        self
+    }
+
+    fn add_raw_handler<M>(
+        &mut self,
+        route: &str,
+        handler: impl IntoSystem<RawRequest<'static>, (), M> + 'static,
+    ) -> &mut Self {
+        let mut system = IntoSystem::into_system(handler);
+        system.initialize(self.world_mut());
+        let inbound = Inbound::Handler { request: "Raw", reply: "Raw" };
+        set(self, route, inbound, Box::new(RawHandler::new(system)));
         self
     }
 

@@ -1,8 +1,8 @@
 //! The dispatcher: runs each packet's handler, in order, and sees that each request gets its one answer.
 
 use crate::{
-    Answer, Bad, FromBody, IntoAnswer, OnBad, Packet, PacketKind, Packets, Protocol, Protocols, Received,
-    Refusal, Request, RouteId, Routes, Speaks,
+    Answer, Bad, Content, FromBody, IntoAnswer, IntoBody, OnBad, Packet, PacketKind, Packets, Protocol,
+    Protocols, RawRequest, Received, Refusal, Request, RouteId, Routes, Speaks,
     answer::{write_refusal, write_reply},
     packets::{ReadBuffer, Verdict},
     request::Origin,
@@ -10,14 +10,13 @@ use crate::{
 use bevy_ecs::{
     change_detection::CheckChangeTicks,
     prelude::*,
-    system::{RunSystemError, System},
+    system::{RunSystemError, System, SystemIn},
 };
 use bytes::Bytes;
 use portcullis_core::{Close, Closing, ForwardedTo, Traffic};
 use std::{
     marker::PhantomData,
     panic::{AssertUnwindSafe, catch_unwind},
-    time::Duration,
 };
 
 /// What has become of all packets since the start.
@@ -145,14 +144,19 @@ impl Dispatcher {
         let Ok((&speaks, forwarded, false)) = found else { return Outcome::Dropped };
         let agent = forwarded.map(|forwarded| forwarded.0);
         let Some(protocol) = protocols.get(speaks) else { return Outcome::Dropped };
-        let origin = Origin { connection: packet.connection, route: packet.route, speaks, kind: packet.kind };
+        let (read, span) = packet.parts(buffers);
+        let call = Call {
+            protocol,
+            origin: Origin::new(packet.connection, packet.route, speaks, packet.kind, read.received),
+            agent,
+            buffer: &read.bytes,
+            span,
+        };
         if let Some(verdict) = packet.verdict {
             let Verdict::Refuse(refusal) = *verdict else { return Outcome::Dropped };
-            write_refusal(world, protocol, &origin, &refusal);
+            write_refusal(world, protocol, &call.origin, &refusal);
             return Outcome::Refused(refusal.code);
         }
-        let (read, span) = packet.parts(buffers);
-        let call = Call { protocol, origin, agent, received: read.received, buffer: &read.bytes, span };
         match self.handlers.get_mut(packet.route.index()) {
             Some(Some(handler)) => handler.call(world, &call),
             _ => bad(world, &call, Bad::UnknownRoute, "nobody handles this route"),
@@ -192,14 +196,13 @@ pub(crate) struct Call<'a> {
     protocol: &'a dyn Protocol,
     origin: Origin,
     agent: Option<Entity>,
-    received: Duration,
     buffer: &'a Bytes,
     span: (usize, usize),
 }
 
 impl Call<'_> {
     fn body<T: FromBody>(&self) -> Result<T, crate::BodyError> {
-        T::from_body(self.protocol, self.origin.route, self.buffer, self.span)
+        T::from_body(self.protocol, self.origin.route(), self.buffer, self.span)
     }
 }
 
@@ -210,16 +213,65 @@ pub(crate) trait Handler: Send + Sync + 'static {
     fn check_change_ticks(&mut self, _check: CheckChangeTicks) {}
 }
 
-/// A system that handles requests one by one.
-pub(crate) struct SystemHandler<S, A> {
+/// A system of ours and what it has done: it is run with a borrowed input, and outlives its panics.
+struct Owned<S> {
     system: S,
     panics: u64,
+}
+
+/// How a run of a handler's system ended, before its answer was written.
+enum Ran<O> {
+    Done(O),
+    Failed,
+}
+
+impl<S: System> Owned<S> {
+    fn run(&mut self, input: SystemIn<'_, S>, world: &mut World) -> Ran<S::Out> {
+        let system = &mut self.system;
+        match catch_unwind(AssertUnwindSafe(|| system.run_without_applying_deferred(input, world))) {
+            Ok(Ok(output)) => Ran::Done(output),
+            Ok(Err(error)) => {
+                let error = match error {
+                    RunSystemError::Failed(error) => error,
+                    RunSystemError::Skipped(error) => error.into(),
+                };
+                tracing::error!(handler = %self.system.name(), "a handler could not be run: {error}");
+                Ran::Failed
+            }
+            Err(_panic) => {
+                self.panicked();
+                Ran::Failed
+            }
+        }
+    }
+
+    /// After the answer is written: what the handler asks for by commands, a kick perhaps, comes after it. After a
+    /// panic too, so that commands it had queued are not left for the next request to apply.
+    fn apply(&mut self, world: &mut World) {
+        let system = &mut self.system;
+        if catch_unwind(AssertUnwindSafe(|| system.apply_deferred(world))).is_err() {
+            self.panicked();
+        }
+    }
+
+    fn panicked(&mut self) {
+        self.panics += 1;
+        // A peer that knows how to make it panic must not fill the log.
+        if self.panics.is_power_of_two() {
+            tracing::error!(handler = %self.system.name(), times = self.panics, "a handler panicked");
+        }
+    }
+}
+
+/// A system that handles requests one by one.
+pub(crate) struct SystemHandler<S, A> {
+    owned: Owned<S>,
     _answer: PhantomData<fn() -> A>,
 }
 
 impl<S, A> SystemHandler<S, A> {
     pub(crate) fn new(system: S) -> Self {
-        Self { system, panics: 0, _answer: PhantomData }
+        Self { owned: Owned { system, panics: 0 }, _answer: PhantomData }
     }
 }
 
@@ -235,66 +287,77 @@ where
             Ok(body) => body,
             Err(error) => return bad(world, call, Bad::Undecodable, &error.0),
         };
-        let origin = call.origin;
-        let request = Request {
-            connection: origin.connection,
-            agent: call.agent,
-            received: call.received,
-            body,
-            origin,
-        };
-        let system = &mut self.system;
-        let result = catch_unwind(AssertUnwindSafe(|| system.run_without_applying_deferred(request, world)));
-        // The answer first: what the handler asks for by commands, a kick perhaps, comes after it.
-        let outcome = match result {
-            Ok(Ok(output)) => match output.into_answer() {
+        let request =
+            Request { connection: call.origin.connection, agent: call.agent, body, origin: call.origin };
+        let outcome = match self.owned.run(request, world) {
+            Ran::Done(output) => match output.into_answer() {
                 Answer::Reply(reply) => {
-                    write_reply(world, call.protocol, &origin, &reply);
+                    write_reply(world, call.protocol, &call.origin, reply.content());
                     Outcome::Done
                 }
-                Answer::Refused(refusal) => {
-                    write_refusal(world, call.protocol, &origin, &refusal);
-                    Outcome::Refused(refusal.code)
-                }
+                Answer::Refused(refusal) => refuse(world, call, &refusal),
                 Answer::Deferred => Outcome::Deferred,
                 Answer::Silent => Outcome::Done,
             },
-            Ok(Err(error)) => {
-                let error = match error {
-                    RunSystemError::Failed(error) => error,
-                    RunSystemError::Skipped(error) => error.into(),
-                };
-                tracing::error!(handler = %self.system.name(), "a handler could not be run: {error}");
-                write_refusal(world, call.protocol, &origin, &Refusal::internal());
-                Outcome::Failed
-            }
-            Err(_panic) => {
-                self.panicked();
-                write_refusal(world, call.protocol, &origin, &Refusal::internal());
-                Outcome::Failed
-            }
+            Ran::Failed => fail(world, call),
         };
-        // After a panic too: commands the handler had queued are not left for the next request to apply.
-        let system = &mut self.system;
-        if catch_unwind(AssertUnwindSafe(|| system.apply_deferred(world))).is_err() {
-            self.panicked();
+        self.owned.apply(world);
+        outcome
+    }
+
+    fn check_change_ticks(&mut self, check: CheckChangeTicks) {
+        self.owned.system.check_change_tick(check);
+    }
+}
+
+/// A system that handles bytes where they lie.
+pub(crate) struct RawHandler<S> {
+    owned: Owned<S>,
+    reply: Vec<u8>,
+}
+
+impl<S> RawHandler<S> {
+    pub(crate) fn new(system: S) -> Self {
+        Self { owned: Owned { system, panics: 0 }, reply: Vec::new() }
+    }
+}
+
+/// A reply buffer larger than this is given back.
+const REPLY_CAPACITY: usize = 64 * 1024;
+
+impl<S: System<In = RawRequest<'static>, Out = ()>> Handler for RawHandler<S> {
+    fn call(&mut self, world: &mut World, call: &Call<'_>) -> Outcome {
+        self.reply.clear();
+        let body = &call.buffer[call.span.0..call.span.1];
+        let (connection, agent) = (call.origin.connection, call.agent);
+        let request = RawRequest { connection, agent, body, reply: &mut self.reply };
+        let outcome = match self.owned.run(request, world) {
+            Ran::Done(()) => {
+                write_reply(world, call.protocol, &call.origin, Content::Raw(&self.reply));
+                Outcome::Done
+            }
+            Ran::Failed => fail(world, call),
+        };
+        self.owned.apply(world);
+        if self.reply.capacity() > REPLY_CAPACITY {
+            self.reply = Vec::new();
         }
         outcome
     }
 
     fn check_change_ticks(&mut self, check: CheckChangeTicks) {
-        self.system.check_change_tick(check);
+        self.owned.system.check_change_tick(check);
     }
 }
 
-impl<S: System, A> SystemHandler<S, A> {
-    fn panicked(&mut self) {
-        self.panics += 1;
-        // A peer that knows how to make it panic must not fill the log.
-        if self.panics.is_power_of_two() {
-            tracing::error!(handler = %self.system.name(), times = self.panics, "a handler panicked");
-        }
-    }
+fn refuse(world: &mut World, call: &Call<'_>, refusal: &Refusal) -> Outcome {
+    write_refusal(world, call.protocol, &call.origin, refusal);
+    Outcome::Refused(refusal.code)
+}
+
+fn fail(world: &mut World, call: &Call<'_>) -> Outcome {
+    write_refusal(world, call.protocol, &call.origin, &Refusal::internal());
+    Outcome::Failed
 }
 
 /// A route that is read in batches.
@@ -308,15 +371,15 @@ impl<T> StreamHandler<T> {
 
 impl<T: FromBody + Sync> Handler for StreamHandler<T> {
     fn call(&mut self, world: &mut World, call: &Call<'_>) -> Outcome {
-        if let PacketKind::Request(_) = call.origin.kind {
+        if call.origin.wants_reply() {
             let refusal =
                 Refusal::new(Refusal::BAD_REQUEST, "this route takes notifies, and answers nothing");
-            write_refusal(world, call.protocol, &call.origin, &refusal);
-            return Outcome::Refused(refusal.code);
+            return refuse(world, call, &refusal);
         }
         match call.body::<T>() {
             Ok(body) => {
-                let (connection, agent, received) = (call.origin.connection, call.agent, call.received);
+                let (connection, agent, received) =
+                    (call.origin.connection, call.agent, call.origin.received());
                 world.write_message(Received { connection, agent, received, body });
                 Outcome::Done
             }
@@ -327,7 +390,7 @@ impl<T: FromBody + Sync> Handler for StreamHandler<T> {
 
 /// A peer's mistake costs that peer its request, or its connection, as the protocol says.
 fn bad(world: &mut World, call: &Call<'_>, bad: Bad, message: &str) -> Outcome {
-    let Origin { connection, route, .. } = call.origin;
+    let (connection, route) = (call.origin.connection, call.origin.route());
     if let Some(mut traffic) = world.get_mut::<Traffic>(connection) {
         traffic.bad_requests += 1;
     }

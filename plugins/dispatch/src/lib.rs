@@ -59,7 +59,7 @@ pub use packets::{Buffer, Packet, PacketKind, Packets};
 pub use protocol::{Bad, BodyError, Content, OnBad, Outgoing, Protocol, Protocols, Speaks};
 pub use push::Pusher;
 pub use refusal::Refusal;
-pub use request::{Received, Request};
+pub use request::{RawRequest, Received, Request};
 pub use routes::{Inbound, RouteId, RouteInfo, Routes, short_type_name};
 
 use bevy_app::{App, Plugin, PreUpdate};

@@ -109,7 +109,7 @@ pub enum OnBad {
 /// A protocol's number in this app. On a listener: what its connections speak. On a connection: what it speaks.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
 #[component(immutable)]
-pub struct Speaks(u8);
+pub struct Speaks(pub(crate) u8);
 
 /// The protocols of the app.
 #[derive(Resource, Clone, Default)]

@@ -5,7 +5,7 @@ use std::{any::type_name, collections::HashMap, sync::Arc};
 
 /// A route's number in this app. Protocols map what is on the wire to it once, when the app is finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RouteId(u32);
+pub struct RouteId(pub(crate) u32);
 
 impl RouteId {
     /// The number as an index into a table.

@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn the_hash_does_not_change_by_accident() {
-        assert_eq!(arena().to_string(), "arena 1 (hash 0000000000000000)");
+        assert_eq!(arena().to_string(), "arena 1 (hash 40d810f049ac1e36)");
     }
 
     #[test]

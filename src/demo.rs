@@ -1,0 +1,12 @@
+//! Small services to try a server with: what the headless server runs when nobody tells it what else, and what the
+//! examples begin from. A game does without them.
+//!
+//! - [`simpledb`]: skynet's example server, a key-value store over sproto.
+//! - [`chat`]: typed messages over the native protocol, and pushes to everyone.
+//! - [`echo`]: frames come back as they came.
+//!
+//! Strangers can reach a demo, so each of them is bounded.
+
+pub mod chat;
+pub mod echo;
+pub mod simpledb;
