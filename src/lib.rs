@@ -71,7 +71,7 @@ pub mod prelude {
         TickSystems, Traffic,
     };
     pub use portcullis_dispatch::{
-        AppDispatchExt, Defer, Deferred, NoReply, Outcomes, Packets, Pusher, Raw, Received, Refusal, Request,
+        AppDispatchExt, Defer, Deferred, NoReply, Outcomes, Packets, Pusher, Raw, RawRequest, Received, Refusal, Request,
         Responder,
     };
     pub use portcullis_native::NativePlugin;

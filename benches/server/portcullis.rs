@@ -1,13 +1,25 @@
-//! The servers under test.
+//! The servers under test: frames through the whole pipeline to an ordered handler, and back.
 
+use portcullis::{core::run, gate::GatePlugin, net::ListenerHandle, prelude::*};
 use std::io;
 
-use crate::raw;
-
 /// Runs an echo server of Portcullis with the driver `"inline"` or `"thread"`, as [`crate::subject::serve`]
-/// describes.
-///
-/// A placeholder: until a Portcullis server stands here this is the raw server, so every ratio ought to be 1.
-pub fn serve(_driver: &str, report_port: impl FnOnce(u16) -> io::Result<()>) -> io::Result<()> {
-    raw::serve(report_port)
+/// describes: gate, watchdog, session and dispatch are in the way, as they are in any server.
+pub fn serve(driver: &str, report_port: impl FnOnce(u16) -> io::Result<()>) -> io::Result<()> {
+    let driver = if driver == "inline" { DriverKind::Inline } else { DriverKind::Thread(1) };
+    let gate = GatePlugin { max_connections: 20_000, ..GatePlugin::default() };
+    let mut app = App::new();
+    app.add_plugins((ServerPlugins.set(NetPlugin { driver }).set(gate), SkynetPlugin::raw("echo").listen("127.0.0.1:0")))
+        .add_raw_handler("echo", echo);
+    app.finish();
+    app.cleanup();
+    let world = app.world_mut();
+    let handle = world.query::<&ListenerHandle>().single(world).map_err(io::Error::other)?;
+    report_port(handle.address().port())?;
+    run(app);
+    Ok(())
+}
+
+fn echo(request: RawRequest) {
+    request.reply.extend_from_slice(request.body);
 }

@@ -41,6 +41,11 @@ impl<T> DeadlineQueue<T> {
         self.heap.peek().map(|Reverse(entry)| entry.due)
     }
 
+    /// What waits, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.heap.iter().map(|Reverse(entry)| &entry.item)
+    }
+
     /// How many items wait.
     pub fn len(&self) -> usize {
         self.heap.len()

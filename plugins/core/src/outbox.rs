@@ -43,6 +43,11 @@ const SPARE_BUFFERS: usize = 256;
 const SPARE_CAPACITY: usize = 16 * 1024;
 
 impl DirtyOutboxes {
+    /// Whether the next flush has nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
     /// Makes sure the next flush visits this connection, and gives a buffer it may write to.
     pub(crate) fn add(&mut self, connection: Entity) -> Vec<u8> {
         self.list.push(connection);

@@ -1,8 +1,9 @@
 //! How plugins add routes.
 
 use crate::{
-    Dispatcher, FromBody, IntoAnswer, IntoBody, RawRequest, Received, Request, Routes,
-    dispatcher::{Handler, RawHandler, StreamHandler, SystemHandler},
+    FromBody, IntoAnswer, IntoBody, RawRequest, Received, Request, Routes,
+    dispatcher::Dispatcher,
+    handler::{Handler, RawHandler, StreamHandler, SystemHandler},
     routes::{Inbound, short_type_name},
 };
 use bevy_app::App;

@@ -91,6 +91,13 @@ pub struct Outstanding(Option<Arc<()>>);
 #[derive(Resource, Default)]
 pub struct WaitingAnswers(DeadlineQueue<Weak<Ticket>>);
 
+impl WaitingAnswers {
+    /// How many [`Responder`]s somebody holds whose deadline has not passed. It looks at each.
+    pub fn in_flight(&self) -> usize {
+        self.0.iter().filter(|ticket| ticket.strong_count() > 0).count()
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Ticket {
     origin: Origin,

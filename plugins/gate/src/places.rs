@@ -5,14 +5,13 @@
 //! sockets are gone.
 
 use bevy_ecs::{
-    entity::EntityHashMap,
     lifecycle::HookContext,
     prelude::*,
     world::DeferredWorld,
 };
 use std::{
     collections::HashMap,
-    hash::{BuildHasher, Hash},
+    hash::Hash,
     net::{IpAddr, Ipv6Addr},
 };
 
@@ -27,7 +26,7 @@ pub(crate) struct Place {
 /// How many places are taken at each listener and by each address. What has none is not held.
 #[derive(Resource, Debug, Default)]
 pub(crate) struct Places {
-    listeners: EntityHashMap<usize>,
+    listeners: HashMap<Entity, usize>,
     addresses: HashMap<IpAddr, usize>,
 }
 
@@ -69,7 +68,7 @@ fn left(mut world: DeferredWorld, context: HookContext) {
     }
 }
 
-fn take_one<K: Eq + Hash, S: BuildHasher>(counts: &mut HashMap<K, usize, S>, key: &K) {
+fn take_one<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
     if let Some(count) = counts.get_mut(key) {
         *count -= 1;
         if *count == 0 {

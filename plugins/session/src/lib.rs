@@ -1,1 +1,87 @@
-//! Who someone is: sessions, login, binding
+//! Sessions of Portcullis: who someone is, and what stays of them when a connection is lost.
+//!
+//! **Where it stands in the flow.** Beside the pipeline. A protocol that has found out who its peer is triggers
+//! [`Login`]; the connection is then [bound to](BoundTo) the user's session, and
+//! [`Authenticated`](portcullis_core::Authenticated) tells gate and watchdog.
+//!
+//! **What it adds**
+//! - [`Session`], an entity for each user who is logged in, and [`Sessions`], which finds it by [`Uid`]. What a
+//!   protocol or a game knows of the user stands beside it; agents that
+//!   [belong to](portcullis_core::BelongsTo) it outlive its connections, and go with it.
+//! - Requests ([`Login`], [`Logout`]) and facts ([`LoggedIn`], [`LoginRefused`], [`Detached`], [`Resumed`],
+//!   [`LoggedOut`]). Each login ends in one of the first two.
+//! - Policies: [`MultiLogin`] for a user who comes twice, [`SessionLinger`] for one who lost the connection.
+//!   A session without a connection is [`Lingering`].
+//!
+//! **What it refuses to do.** It proves nothing: passwords, tokens and secrets are the protocol's. It forwards nothing:
+//! which agent plays is the game's to say, when it hears [`LoggedIn`].
+//!
+//! ```
+//! use bevy_app::App;
+//! use bevy_ecs::prelude::*;
+//! use portcullis_core::{Agents, BelongsTo, CorePlugin, Forward, Framing, Funnel};
+//! use portcullis_gate::GatePlugin;
+//! use portcullis_session::{LoggedIn, Login, Session, SessionPlugin, Sessions};
+//!
+//! /// Who comes back finds the agent that played before.
+//! fn forward(event: On<LoggedIn>, agents: Query<&Agents>, mut commands: Commands) {
+//!     let agent = match agents.get(event.session).ok().and_then(|agents| agents.iter().next()) {
+//!         Some(agent) => agent,
+//!         None => commands.spawn(BelongsTo(event.session)).id(),
+//!     };
+//!     commands.trigger(Forward { entity: event.connection, agent });
+//! }
+//!
+//! let mut app = App::new();
+//! app.add_plugins((CorePlugin::default(), GatePlugin::default(), SessionPlugin::default()));
+//! app.add_observer(forward);
+//! let listener = app.world_mut().spawn_empty().id();
+//! let funnel = app.world().resource::<Funnel>().clone();
+//! let peer = "192.0.2.1:9999".parse().unwrap();
+//! let socket = portcullis_net::memory::connect(&funnel, listener, Framing::BE16, peer);
+//! app.update();
+//!
+//! app.world_mut().trigger(Login::new(socket.connection(), "ann"));
+//! app.update();
+//! let ann = app.world().resource::<Sessions>().get("ann").unwrap();
+//! assert_eq!(app.world().get::<Session>(ann).unwrap().uid().as_str(), "ann");
+//! ```
+
+mod linger;
+mod login;
+mod logout;
+mod sessions;
+mod uid;
+
+pub use linger::{Detached, Lingering, Resumed, SessionLinger};
+pub use login::{LoggedIn, Login, LoginRefusal, LoginRefused, MultiLogin};
+pub use logout::{LoggedOut, Logout};
+pub use portcullis_core::{Bindings, BoundTo};
+pub use sessions::{Session, Sessions};
+pub use uid::Uid;
+
+use bevy_app::{App, Plugin, PreUpdate};
+use bevy_ecs::prelude::*;
+use portcullis_core::TickSystems;
+
+/// Logs users in and out. Its fields are the defaults; the resources they become can be changed while the server runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SessionPlugin {
+    /// What happens when a user who is logged in comes again. Default: the newcomer takes the place.
+    pub multi_login: MultiLogin,
+    /// How long a session waits for its user to come back. Default: not at all.
+    pub linger: SessionLinger,
+}
+
+impl Plugin for SessionPlugin {
+    fn build(&self, app: &mut App) {
+        app.insert_resource(self.multi_login)
+            .insert_resource(self.linger)
+            .init_resource::<Sessions>()
+            .init_resource::<linger::Waiting>()
+            .add_observer(login::login)
+            .add_observer(logout::logout)
+            .add_observer(linger::on_unbound)
+            .add_systems(PreUpdate, linger::expire.in_set(TickSystems::Watch));
+    }
+}

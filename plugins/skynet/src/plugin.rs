@@ -9,10 +9,13 @@ use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
 use portcullis_core::{AcceptedBy, Framing, Ingress, IngressSystems, Opened, Start};
 use portcullis_dispatch::{Protocols, Routes};
+use portcullis_gate::{MaxClients, Trust};
 use portcullis_net::Listener;
+use portcullis_watchdog::{AgentTemplate, LoginLimit};
 use std::{
     net::{SocketAddr, ToSocketAddrs},
     sync::Arc,
+    time::Duration,
 };
 use thiserror::Error;
 
@@ -81,6 +84,23 @@ impl SkynetPlugin {
         self
     }
 
+    /// Plays each connection by an agent of its own: this bundle, spawned when the connection is opened.
+    #[must_use]
+    pub fn agent<B: Bundle>(self, bundle: impl Fn() -> B + Send + Sync + 'static) -> Self {
+        let template = AgentTemplate::new(bundle);
+        self.with(move |listener| {
+            listener.insert(template.clone());
+        })
+    }
+
+    /// Serves so many clients at once, and refuses the next.
+    #[must_use]
+    pub fn max_clients(self, clients: usize) -> Self {
+        self.with(move |listener| {
+            listener.insert(MaxClients(clients));
+        })
+    }
+
     /// Does this with the listener entity when it is spawned: insert policies, an agent template, a name.
     #[must_use]
     pub fn with(mut self, configure: impl Fn(&mut EntityWorldMut) + Send + Sync + 'static) -> Self {
@@ -113,7 +133,9 @@ impl Plugin for SkynetPlugin {
             Format::Raw(route) => {
                 let route = world.resource_mut::<Routes>().intern(route);
                 let speaks = world.resource::<RawSpeaks>().0;
-                world.spawn((SkynetListener, speaks, RawRoute(route))).id()
+                // Without a login there is no deadline for it.
+                let no_login = LoginLimit(Duration::MAX);
+                world.spawn((SkynetListener, speaks, RawRoute(route), no_login)).id()
             }
             Format::Sproto(host) => {
                 let protocol = SprotoProtocol::new(host.clone(), &mut world.resource_mut::<Routes>());
@@ -154,6 +176,7 @@ fn opened(
     }
     if let Some(&raw) = raw {
         connection.insert(raw);
+        commands.trigger(Trust { entity });
         commands.trigger(Start { entity });
     }
 }

@@ -5,6 +5,7 @@ use bevy_ecs::{entity::EntityHashMap, prelude::*};
 use portcullis_core::{
     Cause, Clock, Closed, Closing, Connection, Forwarded, Line, Link, Opened, Start,
 };
+use portcullis_gate::{Refusal, Refused};
 use std::{
     collections::HashMap,
     fmt,
@@ -41,7 +42,7 @@ pub enum Fact {
     /// The gate let it in.
     Opened,
     /// The gate did not.
-    Refused,
+    Refused(Refusal),
     /// It got this agent.
     Forwarded(Entity),
     /// It began to close.
@@ -55,7 +56,7 @@ pub enum Fact {
 pub(crate) struct Record {
     pub(crate) line: Weak<dyn Line>,
     pub(crate) opened: u32,
-    pub(crate) refused: u32,
+    pub(crate) refused: Option<Refusal>,
     /// Whether it is read, so that it notices a close.
     pub(crate) started: bool,
     pub(crate) causes: Vec<Cause>,
@@ -72,9 +73,9 @@ impl History {
         self.iter().filter(|entry| entry.fact == Fact::Opened).map(|entry| entry.connection)
     }
 
-    /// Whether the gate refused this connection.
-    pub fn is_refused(&self, connection: Entity) -> bool {
-        self.connections.get(&connection).is_some_and(|record| record.refused > 0)
+    /// Why the gate did not let this connection in.
+    pub fn refused(&self, connection: Entity) -> Option<Refusal> {
+        self.connections.get(&connection)?.refused
     }
 
     /// Why this connection is over; none while it is not, or when it was never let in.
@@ -103,7 +104,7 @@ impl fmt::Display for Entry {
         match self.fact {
             Fact::Accepted => f.write_str("accepted"),
             Fact::Opened => f.write_str("opened"),
-            Fact::Refused => f.write_str("refused"),
+            Fact::Refused(why) => write!(f, "refused: {why}"),
             Fact::Forwarded(agent) => write!(f, "forwarded to {agent}"),
             Fact::Closing(cause) => write!(f, "closing: {cause}"),
             Fact::Closed(cause) => write!(f, "closed: {cause}"),
@@ -115,6 +116,7 @@ pub(crate) fn build(app: &mut App) {
     app.init_resource::<History>()
         .add_observer(accepted)
         .add_observer(opened)
+        .add_observer(refused)
         .add_observer(started)
         .add_observer(forwarded)
         .add_observer(closing)
@@ -132,7 +134,7 @@ fn accepted(
         Some(link) => Arc::downgrade(&link.0),
         None => Weak::<NoLine>::new(),
     };
-    let record = Record { line, opened: 0, refused: 0, started: false, causes: Vec::new() };
+    let record = Record { line, opened: 0, refused: None, started: false, causes: Vec::new() };
     let number = history.connections.len();
     history.by_peer.insert(connection.peer, (number, event.entity));
     history.connections.insert(event.entity, record);
@@ -142,6 +144,12 @@ fn accepted(
 fn opened(event: On<Opened>, clock: Res<Clock>, mut history: ResMut<History>) {
     if let Some(record) = history.write(&clock, event.entity, Fact::Opened) {
         record.opened += 1;
+    }
+}
+
+fn refused(event: On<Refused>, clock: Res<Clock>, mut history: ResMut<History>) {
+    if let Some(record) = history.write(&clock, event.entity, Fact::Refused(event.why)) {
+        record.refused = Some(event.why);
     }
 }
 

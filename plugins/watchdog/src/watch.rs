@@ -1,0 +1,174 @@
+//! The deadlines: one entry in the queue for each connection, at the moment it next has to be looked at.
+
+use crate::{HandshakeLimit, Handshaking, HeartbeatDue, HeartbeatInterval, IdleLimit, LoginLimit};
+use bevy_ecs::{prelude::*, query::QueryData};
+use portcullis_core::{
+    Authenticated, Cause, Clock, Close, Closing, Connection, DeadlineQueue, Forwarded, Traffic,
+};
+use std::time::Duration;
+
+/// Connections by the moment they have to be looked at.
+///
+/// An entry is pushed only when a deadline comes nearer; one that has moved away is found out when it is popped. So
+/// that short-lived connections leave little behind, a connection has one entry, for the nearest of its deadlines.
+#[derive(Resource, Debug, Default)]
+pub(crate) struct Deadlines(DeadlineQueue<Entry>);
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    connection: Entity,
+    due: Duration,
+}
+
+/// What the watchdog knows of a connection.
+#[derive(Component, Debug, Default)]
+pub(crate) struct Watch {
+    /// When its entry is due. Entries due at any other time are left over, and dropped.
+    armed: Option<Duration>,
+    /// It was forwarded, or has proved who it is.
+    logged_in: bool,
+    /// When the next heartbeat is due, while it has an interval.
+    next_beat: Option<Duration>,
+}
+
+#[derive(QueryData)]
+#[query_data(mutable)]
+pub(crate) struct Watched {
+    watch: &'static mut Watch,
+    connection: &'static Connection,
+    traffic: &'static Traffic,
+    handshaking: Has<Handshaking>,
+    handshake: Option<&'static HandshakeLimit>,
+    login: Option<&'static LoginLimit>,
+    idle: Option<&'static IdleLimit>,
+    heartbeat: Option<&'static HeartbeatInterval>,
+}
+
+impl WatchedItem<'_, '_> {
+    /// The deadlines that close a connection.
+    fn deadlines(&self) -> [(Option<Duration>, Cause); 3] {
+        let opened = self.connection.opened_at;
+        let heard = self.traffic.last_received.max(opened);
+        let login = self.login.filter(|_| !self.watch.logged_in);
+        [
+            (self.handshake.and_then(|limit| opened.checked_add(limit.0)), Cause::HandshakeTimeout),
+            (login.and_then(|limit| opened.checked_add(limit.0)), Cause::LoginTimeout),
+            (self.idle.and_then(|limit| heard.checked_add(limit.0)), Cause::Idle),
+        ]
+    }
+
+    /// The deadline that has passed.
+    fn passed(&self, now: Duration) -> Option<Cause> {
+        let passed = |(due, cause): (Option<Duration>, Cause)| {
+            let counts = cause != Cause::HandshakeTimeout || self.handshaking;
+            (due? <= now && counts).then_some(cause)
+        };
+        self.deadlines().into_iter().find_map(passed)
+    }
+
+    /// Whether a heartbeat is due; if so, sets the moment of the next.
+    fn beat(&mut self, now: Duration) -> bool {
+        let Some(due) = self.watch.next_beat.filter(|&due| due <= now) else { return false };
+        let interval = self.heartbeat.map_or(Duration::ZERO, |heartbeat| heartbeat.0);
+        self.watch.next_beat = following_beat(due, interval, now);
+        self.heartbeat.is_some()
+    }
+
+    /// Makes sure that it is looked at when the next deadline passes.
+    fn arm(&mut self, entity: Entity, now: Duration, queue: &mut Deadlines) {
+        let next = self.passed(now).map(|_| now);
+        // Those which have passed and do not count are over: a handshake that came to its end.
+        let coming = self.deadlines().into_iter().filter_map(|(due, _)| due).filter(|&due| due > now);
+        let Some(due) = next.into_iter().chain(coming).chain(self.watch.next_beat).min() else { return };
+        if self.watch.armed.is_none_or(|armed| due < armed) {
+            self.watch.armed = Some(due);
+            queue.0.push(due, Entry { connection: entity, due });
+        }
+    }
+}
+
+/// The beat after the one that was due, in its rhythm, and later than now.
+fn following_beat(due: Duration, interval: Duration, now: Duration) -> Option<Duration> {
+    let late = now.saturating_sub(due).as_nanos().checked_rem(interval.as_nanos())?;
+    now.checked_add(interval)?.checked_sub(Duration::from_nanos(u64::try_from(late).ok()?))
+}
+
+/// A limit was set, or changed.
+pub(crate) fn arm(
+    event: On<Insert<(HandshakeLimit, LoginLimit, IdleLimit)>>,
+    mut connections: Query<Watched>,
+    clock: Res<Clock>,
+    mut queue: ResMut<Deadlines>,
+) {
+    // A listener's limits are no deadlines: it is not watched.
+    if let Ok(mut watched) = connections.get_mut(event.entity) {
+        watched.arm(event.entity, clock.now(), &mut queue);
+    }
+}
+
+/// A heartbeat was set, or got another rhythm.
+pub(crate) fn start_beating(
+    event: On<Insert<HeartbeatInterval>>,
+    mut connections: Query<Watched>,
+    clock: Res<Clock>,
+    mut queue: ResMut<Deadlines>,
+) {
+    if let Ok(mut watched) = connections.get_mut(event.entity) {
+        let interval = watched.heartbeat.map(|heartbeat| heartbeat.0).filter(|interval| !interval.is_zero());
+        watched.watch.next_beat = interval.and_then(|interval| clock.now().checked_add(interval));
+        watched.arm(event.entity, clock.now(), &mut queue);
+    }
+}
+
+pub(crate) fn on_forwarded(event: On<Forwarded>, mut connections: Query<&mut Watch>) {
+    if let Ok(mut watch) = connections.get_mut(event.entity) {
+        watch.logged_in = true;
+    }
+}
+
+pub(crate) fn on_authenticated(event: On<Authenticated>, mut connections: Query<&mut Watch>) {
+    if let Ok(mut watch) = connections.get_mut(event.entity) {
+        watch.logged_in = true;
+    }
+}
+
+/// Looks at the connections whose moment has come, in `TickSystems::Watch`.
+pub(crate) fn watch(
+    clock: Res<Clock>,
+    mut queue: ResMut<Deadlines>,
+    mut connections: Query<Watched, Without<Closing>>,
+    mut commands: Commands,
+) {
+    let now = clock.now();
+    while let Some(Entry { connection, due }) = queue.0.pop_due(now) {
+        // Closed meanwhile: an entity that came after it has another generation.
+        let Ok(mut watched) = connections.get_mut(connection) else { continue };
+        if watched.watch.armed != Some(due) {
+            continue;
+        }
+        watched.watch.armed = None;
+        if let Some(cause) = watched.passed(now) {
+            commands.trigger(Close::new(connection, cause));
+            continue;
+        }
+        if watched.beat(now) {
+            commands.trigger(HeartbeatDue { entity: connection });
+        }
+        watched.arm(connection, now, &mut queue);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn beats_keep_their_rhythm_and_missed_ones_are_skipped() {
+        assert_eq!(following_beat(5 * SECOND, 5 * SECOND, 6 * SECOND), Some(10 * SECOND));
+        assert_eq!(following_beat(5 * SECOND, 5 * SECOND, 5 * SECOND), Some(10 * SECOND));
+        assert_eq!(following_beat(5 * SECOND, 5 * SECOND, 21 * SECOND), Some(25 * SECOND));
+        assert_eq!(following_beat(5 * SECOND, Duration::ZERO, 6 * SECOND), None);
+    }
+}
