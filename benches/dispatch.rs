@@ -8,7 +8,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use portcullis::{
     core::{Assembler, CorePlugin, Framing, Funnel, Inbound, Line, Link, Opening, TimeSource},
     dispatch::DispatchPlugin,
-    gate::GatePlugin,
+    gate::{GatePlugin, MaxConnections},
     prelude::*,
     skynet::SkynetListener,
 };
@@ -47,7 +47,7 @@ impl Bench {
     fn new(plugin: SkynetPlugin, add: impl FnOnce(&mut App)) -> Self {
         let mut app = App::new();
         let core = CorePlugin { time: TimeSource::real(), runner: false };
-        let gate = GatePlugin { max_connections: CONNECTIONS, ..GatePlugin::default() };
+        let gate = GatePlugin { max_connections: MaxConnections(CONNECTIONS), ..GatePlugin::default() };
         app.add_plugins((core, gate, DispatchPlugin, plugin));
         add(&mut app);
         app.finish();

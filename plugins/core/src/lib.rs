@@ -52,7 +52,9 @@ pub use connection::{
 };
 pub use deadlines::DeadlineQueue;
 pub use driver::{ActiveDriver, Driver};
-pub use events::{Authenticated, Backlogged, Close, Closed, Forward, Forwarded, Opened, Shutdown, ShuttingDown, Start};
+pub use events::{
+    Authenticated, Backlogged, Close, Closed, Forward, Forwarded, Opened, Shutdown, ShuttingDown, Start,
+};
 pub use frames::{Assembler, Extent, FrameTooLarge, Frames, Framing};
 pub use funnel::{Funnel, Inbound, Intake, Opening};
 pub use outbox::{DirtyOutboxes, FIRST_WARNING, NotConnected, Outbox, Outboxes, write_outbox};

@@ -74,8 +74,7 @@ impl<'w> Newcomer<'w> {
         let max_clients = self.listener.and_then(|listener| listener.get::<MaxClients>());
         let at_listener = self.listener.map_or(0, |listener| places.of_listener(listener.id()));
         let per_address = world.resource::<PerAddressLimit>();
-        let max_of_address =
-            if address.is_loopback() { per_address.loopback } else { per_address.remote };
+        let max_of_address = if address.is_loopback() { per_address.loopback } else { per_address.remote };
 
         if world.contains_resource::<Draining>() {
             Some(Refusal::ShuttingDown)

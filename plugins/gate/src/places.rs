@@ -4,11 +4,7 @@
 //! relationships cannot tell: a listener's [`Accepted`](portcullis_core::Accepted) holds the refused too, until their
 //! sockets are gone.
 
-use bevy_ecs::{
-    lifecycle::HookContext,
-    prelude::*,
-    world::DeferredWorld,
-};
+use bevy_ecs::{lifecycle::HookContext, prelude::*, world::DeferredWorld};
 use std::{
     collections::HashMap,
     hash::Hash,

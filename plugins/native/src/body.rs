@@ -11,7 +11,7 @@ use bincode::{
 use portcullis_dispatch::BodyError;
 use serde::{
     Serialize,
-    de::{DeserializeOwned, DeserializeSeed, Deserializer, Error},
+    de::{DeserializeOwned, DeserializeSeed, Deserializer},
 };
 
 /// The largest value that is decoded, in bytes. Frames are held to far less: see
@@ -48,15 +48,14 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
 pub(crate) fn read(body: &[u8], read: &mut Read<'_>) -> Result<(), BodyError> {
     let budget = Budget::of(body);
     let ((), used) = seed_decode_from_slice(Reading { read, budget: &budget }, body, CONFIG)
-        .map_err(BodyError::new)?;
+        .map_err(|error| BodyError::new(budget.back(error)))?;
     match body.len() - used {
         0 => Ok(()),
         more => Err(BodyError::new(format_args!("{more} bytes too many"))),
     }
 }
 
-type Read<'a> =
-    dyn FnMut(&mut dyn erased_serde::Deserializer<'_>) -> Result<(), erased_serde::Error> + 'a;
+type Read<'a> = dyn FnMut(&mut dyn erased_serde::Deserializer<'_>) -> Result<(), erased_serde::Error> + 'a;
 
 struct Reading<'r, 'f> {
     read: &'r mut Read<'f>,
@@ -68,7 +67,8 @@ impl<'de> DeserializeSeed<'de> for Reading<'_, '_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         let guarded = Guarded::new(deserializer, self.budget);
-        (self.read)(&mut <dyn erased_serde::Deserializer<'_>>::erase(guarded)).map_err(D::Error::custom)
+        (self.read)(&mut <dyn erased_serde::Deserializer<'_>>::erase(guarded))
+            .map_err(|error| self.budget.aside(error))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Clients, typed by a [`Manifest`](crate::Manifest): [`Client`] over tokio, [`blocking::Client`] over std alone.
 //!
 //! Both shake hands when they connect, match answers to requests, keep pushes until they are asked for, and tell why a
-//! connection ended. What they say and understand is the [`ClientCodec`](crate::ClientCodec)'s doing.
+//! connection ended. What they say and understand is the [`ClientCodec`]'s doing.
 //!
 //! ```no_run
 //! use portcullis_native::{ClientError, Manifest, client::blocking::Client};

@@ -4,6 +4,7 @@ use crate::{protocol::Service, wire::ServerFrame};
 use bevy_ecs::prelude::*;
 use portcullis_core::{Cause, Close, Closing, Connection, ForwardedTo, Outboxes, Start};
 use portcullis_dispatch::Speaks;
+use portcullis_watchdog::Handshaking;
 use std::{borrow::Cow, sync::Arc};
 
 /// How far a connection of this protocol has come.
@@ -46,8 +47,7 @@ pub(crate) fn greet(
     if services.get(speaks).is_none() {
         return;
     }
-    // WIRE: the watchdog's `Handshaking` marker is inserted here, and removed in `decode` with the Welcome.
-    commands.entity(entity).insert(NativeState::Greeting);
+    commands.entity(entity).insert((NativeState::Greeting, Handshaking));
     commands.queue(move |world: &mut World| {
         // Who has an agent already is being read already, and would lose it.
         if !world.get_entity(entity).is_ok_and(|connection| connection.contains::<ForwardedTo>()) {
@@ -67,7 +67,8 @@ pub(crate) fn farewell(
     if gone || !closing.cause.flushes() || *state == NativeState::Rejected {
         return;
     }
-    let bye = ServerFrame::Bye { cause: closing.cause.label(), reason: closing.reason.as_deref().unwrap_or("") };
+    let bye =
+        ServerFrame::Bye { cause: closing.cause.label(), reason: closing.reason.as_deref().unwrap_or("") };
     let written = outboxes.write(event.entity, |out| bye.write(out));
     if let Ok(Err(error)) = written {
         tracing::debug!(connection = %event.entity, %error, "no farewell could be said");

@@ -9,6 +9,7 @@ use crate::{
 use bevy_ecs::{prelude::*, system::SystemParam};
 use portcullis_core::{Arrival, Arrivals, Cause, Closing, Outboxes, Traffic};
 use portcullis_dispatch::{PacketKind, Packets, RouteId, Speaks};
+use portcullis_watchdog::Handshaking;
 
 /// Takes the arrivals of our connections.
 pub(crate) fn decode(
@@ -34,6 +35,7 @@ pub(crate) struct Decoder<'w, 's> {
     outboxes: Outboxes<'w, 's>,
     packets: ResMut<'w, Packets>,
     offenders: ResMut<'w, Offenders>,
+    commands: Commands<'w, 's>,
     asked: Local<'s, Vec<Asked>>,
 }
 
@@ -62,6 +64,7 @@ impl Decoder<'_, '_> {
                 Ok(Step::Welcome) => {
                     say(ServerFrame::Welcome { heartbeat: service.heartbeat });
                     *state = NativeState::Ready;
+                    self.commands.entity(connection).remove::<Handshaking>();
                 }
                 Ok(Step::Ping) => say(ServerFrame::Pong),
                 Ok(Step::Ask { route, kind, body }) => {

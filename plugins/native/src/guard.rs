@@ -3,11 +3,14 @@
 //! Bincode as it stands, driven by serde, does three things a peer could use: it allocates a text's declared length
 //! before it looks whether the text is there; it repeats a sequence of values that take no bytes as often as a peer
 //! declares; and it follows recursive types as deep as a peer likes, until the stack ends and the process with it.
+//! And its errors quote each other: one that passes through twenty levels is a million characters long. So errors here
+//! are [`Failed`], and what they say steps aside while they pass through bincode.
 
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 use std::{cell::Cell, fmt};
+use thiserror::Error;
 
 /// Levels of sequences, maps, enums, options and newtypes within each other.
 const MAX_DEPTH: u8 = 64;
@@ -19,18 +22,42 @@ const EMPTY_ELEMENTS: usize = 1024;
 /// What may still come.
 pub(crate) struct Budget {
     elements: Cell<usize>,
+    /// What the error says that passes through bincode.
+    said: Cell<Option<String>>,
+}
+
+/// A body does not hold what is wanted.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub(crate) struct Failed(String);
+
+impl Error for Failed {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self(message.to_string())
+    }
 }
 
 impl Budget {
     /// Each element that takes bytes has at least one of its own, so there are never more of them than bytes.
     pub(crate) fn of(body: &[u8]) -> Self {
-        Self { elements: Cell::new(body.len() + EMPTY_ELEMENTS) }
+        Self { elements: Cell::new(body.len() + EMPTY_ELEMENTS), said: Cell::new(None) }
     }
 
-    fn spend<E: Error>(&self) -> Result<(), E> {
+    fn spend(&self) -> Result<(), Failed> {
         let left = self.elements.get().checked_sub(1);
-        self.elements.set(left.ok_or_else(|| E::custom("more elements than there are bytes"))?);
+        self.elements.set(left.ok_or_else(|| Failed::custom("more elements than there are bytes"))?);
         Ok(())
+    }
+
+    /// An error on its way into bincode.
+    pub(crate) fn aside<E: Error>(&self, failed: impl fmt::Display) -> E {
+        self.said.set(Some(failed.to_string()));
+        E::custom("")
+    }
+
+    /// An error that comes out of bincode.
+    pub(crate) fn back(&self, error: impl fmt::Display) -> Failed {
+        Failed(self.said.take().unwrap_or_else(|| error.to_string()))
     }
 }
 
@@ -61,12 +88,12 @@ impl<'g> Place<'g> {
 
     fn deeper<E: Error>(self) -> Result<Self, E> {
         if self.depth == MAX_DEPTH {
-            return Err(E::custom("values within values too deep"));
+            return Err(self.budget.aside("values within values too deep"));
         }
-        Ok(Self { depth: self.depth + 1, declared: false, ..self })
+        Ok(Self { depth: self.depth + 1, ..self })
     }
 
-    fn spend<E: Error>(self) -> Result<(), E> {
+    fn spend(self) -> Result<(), Failed> {
         if self.declared { self.budget.spend() } else { Ok(()) }
     }
 }
@@ -74,8 +101,8 @@ impl<'g> Place<'g> {
 /// Calls that hand no deserializer on.
 macro_rules! plain {
     ($($method:ident)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-            self.inner.$method(visitor)
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failed> {
+            self.inner.$method(visitor).map_err(|error| self.place.budget.back(error))
         }
     )*};
 }
@@ -83,15 +110,15 @@ macro_rules! plain {
 /// Calls that do.
 macro_rules! nested {
     ($($method:ident($($name:ident: $kind:ty),*) $declared:literal)*) => {$(
-        fn $method<V: Visitor<'de>>(self, $($name: $kind,)* visitor: V) -> Result<V::Value, D::Error> {
+        fn $method<V: Visitor<'de>>(self, $($name: $kind,)* visitor: V) -> Result<V::Value, Failed> {
             let place = Place { declared: $declared, ..self.place };
-            self.inner.$method($($name,)* place.wrap(visitor))
+            self.inner.$method($($name,)* place.wrap(visitor)).map_err(|error| place.budget.back(error))
         }
     )*};
 }
 
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Guarded<'_, D> {
-    type Error = D::Error;
+    type Error = Failed;
 
     plain! {
         deserialize_any deserialize_bool
@@ -113,20 +140,20 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Guarded<'_, D> {
     }
 
     /// Borrowed first, copied when it is there.
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_str(visitor)
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failed> {
+        self.inner.deserialize_str(visitor).map_err(|error| self.place.budget.back(error))
     }
 
-    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_bytes(visitor)
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failed> {
+        self.inner.deserialize_bytes(visitor).map_err(|error| self.place.budget.back(error))
     }
 
     fn deserialize_unit_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_unit_struct(name, visitor)
+    ) -> Result<V::Value, Failed> {
+        self.inner.deserialize_unit_struct(name, visitor).map_err(|error| self.place.budget.back(error))
     }
 
     fn is_human_readable(&self) -> bool {
@@ -147,27 +174,27 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Guarded<'_, V> {
 
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
         let place = self.place.deeper::<D::Error>()?;
-        self.inner.visit_some(place.wrap(inner))
+        self.inner.visit_some(place.wrap(inner)).map_err(|failed| place.budget.aside(failed))
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
         let place = self.place.deeper::<D::Error>()?;
-        self.inner.visit_newtype_struct(place.wrap(inner))
+        self.inner.visit_newtype_struct(place.wrap(inner)).map_err(|failed| place.budget.aside(failed))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        let place = Place { declared: self.place.declared, ..self.place.deeper::<A::Error>()? };
-        self.inner.visit_seq(place.wrap(inner))
+        let place = self.place.deeper::<A::Error>()?;
+        self.inner.visit_seq(place.wrap(inner)).map_err(|failed| place.budget.aside(failed))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        let place = Place { declared: self.place.declared, ..self.place.deeper::<A::Error>()? };
-        self.inner.visit_map(place.wrap(inner))
+        let place = self.place.deeper::<A::Error>()?;
+        self.inner.visit_map(place.wrap(inner)).map_err(|failed| place.budget.aside(failed))
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
         let place = self.place.deeper::<A::Error>()?;
-        self.inner.visit_enum(place.wrap(inner))
+        self.inner.visit_enum(place.wrap(inner)).map_err(|failed| place.budget.aside(failed))
     }
 }
 
@@ -175,18 +202,18 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Guarded<'_, S> {
     type Value = S::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<S::Value, D::Error> {
-        self.inner.deserialize(self.place.wrap(inner))
+        self.inner.deserialize(self.place.wrap(inner)).map_err(|failed| self.place.budget.aside(failed))
     }
 }
 
 impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Guarded<'_, A> {
-    type Error = A::Error;
+    type Error = Failed;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Failed> {
         if self.inner.size_hint() != Some(0) {
-            self.place.spend::<A::Error>()?;
+            self.place.spend()?;
         }
-        self.inner.next_element_seed(self.place.wrap(seed))
+        self.inner.next_element_seed(self.place.wrap(seed)).map_err(|error| self.place.budget.back(error))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -195,17 +222,17 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Guarded<'_, A> {
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Guarded<'_, A> {
-    type Error = A::Error;
+    type Error = Failed;
 
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Failed> {
         if self.inner.size_hint() != Some(0) {
-            self.place.spend::<A::Error>()?;
+            self.place.spend()?;
         }
-        self.inner.next_key_seed(self.place.wrap(seed))
+        self.inner.next_key_seed(self.place.wrap(seed)).map_err(|error| self.place.budget.back(error))
     }
 
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        self.inner.next_value_seed(self.place.wrap(seed))
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Failed> {
+        self.inner.next_value_seed(self.place.wrap(seed)).map_err(|error| self.place.budget.back(error))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -214,38 +241,38 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Guarded<'_, A> {
 }
 
 impl<'de, 'g, A: EnumAccess<'de>> EnumAccess<'de> for Guarded<'g, A> {
-    type Error = A::Error;
+    type Error = Failed;
     type Variant = Guarded<'g, A::Variant>;
 
-    fn variant_seed<S: DeserializeSeed<'de>>(
-        self,
-        seed: S,
-    ) -> Result<(S::Value, Self::Variant), A::Error> {
-        let (value, variant) = self.inner.variant_seed(seed)?;
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self::Variant), Failed> {
+        let (value, variant) =
+            self.inner.variant_seed(seed).map_err(|error| self.place.budget.back(error))?;
         Ok((value, self.place.wrap(variant)))
     }
 }
 
 impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Guarded<'_, A> {
-    type Error = A::Error;
+    type Error = Failed;
 
-    fn unit_variant(self) -> Result<(), A::Error> {
-        self.inner.unit_variant()
+    fn unit_variant(self) -> Result<(), Failed> {
+        self.inner.unit_variant().map_err(|error| self.place.budget.back(error))
     }
 
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
-        self.inner.newtype_variant_seed(self.place.wrap(seed))
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Failed> {
+        self.inner.newtype_variant_seed(self.place.wrap(seed)).map_err(|error| self.place.budget.back(error))
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
-        self.inner.tuple_variant(len, self.place.wrap(visitor))
+    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Failed> {
+        self.inner.tuple_variant(len, self.place.wrap(visitor)).map_err(|error| self.place.budget.back(error))
     }
 
     fn struct_variant<V: Visitor<'de>>(
         self,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, A::Error> {
-        self.inner.struct_variant(fields, self.place.wrap(visitor))
+    ) -> Result<V::Value, Failed> {
+        self.inner
+            .struct_variant(fields, self.place.wrap(visitor))
+            .map_err(|error| self.place.budget.back(error))
     }
 }

@@ -6,11 +6,12 @@
 //!
 //! **What it adds**
 //! - [`NativePlugin`]: a listener entity, marked [`NativeListener`]; add one for each address.
-//! - [`NativeState`] on each of its connections: who is still shaking hands, and who may ask.
+//! - [`NativeState`] on each of its connections: who is still shaking hands, and who may ask. While the handshake goes
+//!   on the connection is [`Handshaking`](portcullis_watchdog::Handshaking), so the watchdog's deadline holds for it.
 //! - [`Manifest`]: the protocol's name, version and messages. Client and server compare theirs in the handshake, so
 //!   that a client built from other types is turned away by name, and never half understood.
 //! - [`wire`]: the format, pure, with its table. [`ClientCodec`]: a client without a socket.
-//! - With the feature `client`: [`client::Client`] over tokio, and [`client::blocking::Client`] over std alone.
+//! - With the feature `client`: `client::Client` over tokio, and `client::blocking::Client` over std alone.
 //!
 //! **What it promises.** One answer for each request, in the order of the requests of a connection where their
 //! handlers answer at once. What a peer sends is bounded before it is believed: no length it declares allocates
@@ -18,7 +19,8 @@
 //!
 //! **What it refuses to do.** It does not decide who may come, stay, or ask: that is the gate's, the watchdog's and the
 //! session's. It does not translate between versions: another version is another protocol, perhaps on another port.
-//! It does not encrypt.
+//! It does not encrypt. Bincode describes nothing, so types whose serde form depends on what it holds (`flatten`,
+//! `untagged`, `skip_serializing_if`) cannot be messages.
 //!
 //! A server, and a client of it without a socket:
 //!
@@ -72,6 +74,7 @@ use connection::{Offenders, Services};
 use portcullis_core::{Framing, Ingress, IngressSystems};
 use portcullis_dispatch::{Protocols, Routes};
 use portcullis_net::Listener;
+use portcullis_watchdog::{IdleLimit, WatchdogDefaults};
 use protocol::{NativeProtocol, Service};
 use std::{
     borrow::Cow,
@@ -82,14 +85,21 @@ use std::{
 };
 use tables::Tables;
 
+/// What routers between us and a client forget last.
+const LONGEST_HEARTBEAT: Duration = Duration::from_secs(20);
+
 /// Serves this protocol. Add one for each address.
+///
+/// A game without a login puts an [`AgentTemplate`](portcullis_watchdog::AgentTemplate) beside the listener, by
+/// [`with`](Self::with): the watchdog closes who is neither forwarded to an agent nor logged in.
 #[derive(Clone)]
 pub struct NativePlugin {
     /// Where to listen. None, the default, opens no socket: connections in memory name the listener entity.
     pub address: Option<SocketAddr>,
-    /// How often clients are told to show that they are alive. Default 20 seconds: a third of the idle limit, so that
-    /// one lost beat costs nobody the connection.
-    pub heartbeat: Duration,
+    /// How often clients are told to show that they are alive. Default none: a third of the
+    /// [`IdleLimit`] their connections begin with, so that one late beat costs nobody the connection, and at most 20
+    /// seconds, so that no router forgets them.
+    pub heartbeat: Option<Duration>,
     name: Cow<'static, str>,
     version: u32,
     manifest: Option<Manifest>,
@@ -97,11 +107,11 @@ pub struct NativePlugin {
 }
 
 impl Default for NativePlugin {
-    /// No socket; all routes of the app, as `portcullis`, version 1.
+    /// No socket; all routes of the app; named `portcullis`, version 1.
     fn default() -> Self {
         Self {
             address: None,
-            heartbeat: Duration::from_secs(20),
+            heartbeat: None,
             name: Cow::Borrowed("portcullis"),
             version: 1,
             manifest: None,
@@ -138,10 +148,10 @@ impl NativePlugin {
         self
     }
 
-    /// How often clients are told to show that they are alive.
+    /// How often clients are told to show that they are alive: see the [field](Self#structfield.heartbeat).
     #[must_use]
     pub fn heartbeat(mut self, interval: Duration) -> Self {
-        self.heartbeat = interval;
+        self.heartbeat = Some(interval);
         self
     }
 
@@ -189,9 +199,7 @@ impl Plugin for NativePlugin {
                 Ingress,
                 (
                     decode::decode.in_set(IngressSystems::Decode),
-                    connection::close_offenders
-                        .after(IngressSystems::Dispatch)
-                        .before(IngressSystems::Reap),
+                    connection::close_offenders.after(IngressSystems::Dispatch).before(IngressSystems::Reap),
                 ),
             );
     }
@@ -209,13 +217,20 @@ impl Plugin for NativePlugin {
         }
         let tables = Tables::new(&manifest, &mut routes);
         tracing::info!(%manifest, messages = manifest.iter().len(), "serving the native protocol");
-        let service = Arc::new(Service::new(manifest, tables, self.heartbeat));
-        let speaks = world.resource_mut::<Protocols>().add(NativeProtocol(Arc::clone(&service)));
-        world.resource_mut::<Services>().add(speaks, service);
-        let mut listener = world.spawn((NativeListener, speaks));
+        let idle = world.get_resource::<WatchdogDefaults>().map(|defaults| defaults.idle).unwrap_or_default();
+        let mut listener = world.spawn(NativeListener);
         for configure in &self.configure {
             configure(&mut listener);
         }
+        let idle = listener.get::<IdleLimit>().copied().unwrap_or(idle);
+        let heartbeat = self.heartbeat.unwrap_or_else(|| (idle.0 / 3).min(LONGEST_HEARTBEAT));
+        let service = Arc::new(Service::new(manifest, tables, heartbeat));
+        let speaks = listener.world_scope(|world| {
+            let speaks = world.resource_mut::<Protocols>().add(NativeProtocol(Arc::clone(&service)));
+            world.resource_mut::<Services>().add(speaks, service);
+            speaks
+        });
+        listener.insert(speaks);
         if let Some(address) = self.address {
             // Last, so that the policies are there before the first connection is.
             listener.insert(Listener::new(address, Framing::LE32));

@@ -78,7 +78,10 @@ impl Manifest {
     #[must_use]
     pub fn push<T: ?Sized>(mut self, route: &str) -> Self {
         if self.entry(route).push.replace(type_names::of::<T>()).is_some() {
-            tracing::warn!(route, "the manifest has a push on this route already: the new one takes its place");
+            tracing::warn!(
+                route,
+                "the manifest has a push on this route already: the new one takes its place"
+            );
         }
         self
     }

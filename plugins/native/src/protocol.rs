@@ -1,6 +1,10 @@
 //! What dispatch needs of this protocol.
 
-use crate::{Manifest, body, tables::Tables, wire::{Identity, ServerFrame}};
+use crate::{
+    Manifest, body,
+    tables::Tables,
+    wire::{Identity, ServerFrame},
+};
 use portcullis_dispatch::{BodyError, Content, Outgoing, Protocol, RouteId};
 use std::{sync::Arc, time::Duration};
 

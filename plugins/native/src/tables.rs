@@ -9,7 +9,9 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ManifestFault {
     /// Nobody handles a route.
-    #[error("the manifest promises `{route}` to clients, but nothing handles it: add a handler or stream for it")]
+    #[error(
+        "the manifest promises `{route}` to clients, but nothing handles it: add a handler or stream for it"
+    )]
     NotHandled {
         /// The route.
         route: String,
@@ -44,7 +46,8 @@ fn faults(messages: &Messages, routes: &Routes) -> impl Iterator<Item = Manifest
         Some(served) => Some(types(messages, describe(promised), describe(served))),
     });
     let push = messages.push.zip(info.and_then(|info| info.push)).and_then(|(promised, served)| {
-        (!fits(promised, served)).then(|| types(messages, format!("push of {promised}"), format!("push of {served}")))
+        (!fits(promised, served))
+            .then(|| types(messages, format!("push of {promised}"), format!("push of {served}")))
     });
     inbound.into_iter().chain(push)
 }
@@ -59,9 +62,10 @@ fn keeps(promised: Inbound, served: Inbound) -> bool {
             fits(request, takes) && fits(reply, gives)
         }
         // The answer to a notify is dropped, so a handler will do.
-        (Inbound::Stream { body }, Inbound::Stream { body: takes } | Inbound::Handler { request: takes, .. }) => {
-            fits(body, takes)
-        }
+        (
+            Inbound::Stream { body },
+            Inbound::Stream { body: takes } | Inbound::Handler { request: takes, .. },
+        ) => fits(body, takes),
         (Inbound::Handler { .. }, Inbound::Stream { .. }) => false,
     }
 }

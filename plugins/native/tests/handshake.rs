@@ -2,9 +2,11 @@
 
 mod common;
 
+use bevy_ecs::prelude::*;
 use common::*;
-use portcullis_core::{Cause, Close, Connection};
+use portcullis_core::{Cause, Close, Connection, ForwardedTo};
 use portcullis_native::{ClientEvent, Manifest, NativePlugin, NativeState, wire::ClientFrame};
+use portcullis_watchdog::{AgentTemplate, IdleLimit};
 use std::time::Duration;
 
 #[test]
@@ -13,7 +15,9 @@ fn a_client_with_the_same_messages_is_welcome_and_told_the_heartbeat() {
     let mut server = Server::with(plugin);
     let mut ann = server.dial();
     let welcome = ann.hello(&mut server);
-    assert!(matches!(welcome[..], [ClientEvent::Welcome { heartbeat }] if heartbeat == Duration::from_secs(7)));
+    assert!(
+        matches!(welcome[..], [ClientEvent::Welcome { heartbeat }] if heartbeat == Duration::from_secs(7))
+    );
     let state = server.app.world().get::<NativeState>(ann.socket.connection());
     assert_eq!(state, Some(&NativeState::Ready));
 }
@@ -89,7 +93,6 @@ fn a_client_may_ask_before_it_is_welcomed() {
     assert!(matches!(events[..], [ClientEvent::Welcome { .. }, ClientEvent::Reply { .. }]), "{events:?}");
 }
 
-
 #[test]
 fn who_is_still_greeting_is_a_query() {
     let mut server = Server::new();
@@ -126,4 +129,53 @@ fn a_peer_that_has_gone_is_told_nothing() {
     server.run();
     assert!(ann.hear().is_empty());
     assert_eq!(server.resource::<Seen>().closed, [Cause::PeerClosed]);
+}
+
+#[test]
+fn a_client_that_never_greets_is_closed_by_the_watchdog() {
+    let mut server = Server::new();
+    let (mut silent, _ann) = (server.dial(), server.connect());
+    server.advance(Duration::from_secs(6));
+    let events = silent.hear();
+    assert!(
+        matches!(&events[..], [ClientEvent::Bye { cause, .. }] if cause == "handshake_timeout"),
+        "{events:?}"
+    );
+    assert_eq!(server.resource::<Seen>().closed, [Cause::HandshakeTimeout]);
+}
+
+fn with_agents(listener: &mut EntityWorldMut) {
+    listener.insert((AgentTemplate::new(|| ()), IdleLimit(Duration::from_secs(30))));
+}
+
+#[test]
+fn a_client_that_pings_stays_and_a_silent_one_is_closed() {
+    let mut server = Server::with(NativePlugin::default().name("arena", 1).with(with_agents));
+    let (mut ann, mut silent) = (server.connect(), server.connect());
+    for _ in 0..4 {
+        server.advance(Duration::from_secs(10));
+        let mut ping = Vec::new();
+        ann.codec.ping(&mut ping);
+        assert!(matches!(ann.say(&mut server, &ping)[..], [ClientEvent::Pong]));
+    }
+    let events = silent.hear();
+    assert!(matches!(&events[..], [ClientEvent::Bye { cause, .. }] if cause == "idle"), "{events:?}");
+    assert_eq!(server.resource::<Seen>().closed, [Cause::Idle]);
+}
+
+#[test]
+fn the_heartbeat_follows_the_idle_limit() {
+    let mut server = Server::with(NativePlugin::default().name("arena", 1).with(with_agents));
+    let mut ann = server.dial();
+    let welcome = ann.hello(&mut server);
+    assert!(
+        matches!(welcome[..], [ClientEvent::Welcome { heartbeat }] if heartbeat == Duration::from_secs(10))
+    );
+}
+
+#[test]
+fn a_connection_that_has_an_agent_from_the_start_keeps_it() {
+    let mut server = Server::with(NativePlugin::default().name("arena", 1).with(with_agents));
+    let ann = server.connect();
+    assert!(server.app.world().get::<ForwardedTo>(ann.socket.connection()).is_some());
 }

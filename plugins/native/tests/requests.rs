@@ -89,7 +89,8 @@ fn a_push_is_received_with_its_route_and_type() {
     let mut server = Server::new();
     let mut peer = server.connect();
     let events = peer.ask(&mut server, "arena.watch", &2u64);
-    let [ClientEvent::Pushed(first), ClientEvent::Pushed(second), ClientEvent::Reply { .. }] = &events[..] else {
+    let [ClientEvent::Pushed(first), ClientEvent::Pushed(second), ClientEvent::Reply { .. }] = &events[..]
+    else {
         panic!("{events:?}")
     };
     assert_eq!(&*first.route, "arena.state");
@@ -102,7 +103,7 @@ fn a_push_is_received_with_its_route_and_type() {
 fn a_handler_that_panics_costs_its_request_and_the_next_works() {
     let mut server = Server::new();
     let mut peer = server.connect();
-    assert_eq!(refusal(&peer.ask(&mut server, "arena.panic", &"now".to_owned())).0, Refusal::INTERNAL);
+    assert_eq!(refusal(&peer.ask(&mut server, "arena.panic", &"now")).0, Refusal::INTERNAL);
     assert_eq!(reply::<u8>(&peer.ask(&mut server, "arena.panic", &"later".to_owned())), 7);
 }
 

@@ -1,12 +1,16 @@
 //! The same behaviour over real sockets, with both clients and under both drivers.
 #![cfg(feature = "client")]
+#![cfg_attr(
+    feature = "client",
+    expect(clippy::unwrap_used, reason = "a test stops where its preparation fails")
+)]
 
 mod common;
 
 use bevy_app::App;
 use bevy_ecs::prelude::*;
 use common::*;
-use portcullis_core::{Cause, CorePlugin, Close, Connection, Funnel, Shutdown};
+use portcullis_core::{Cause, Close, Connection, CorePlugin, Funnel, Shutdown};
 use portcullis_dispatch::{AppDispatchExt, Defer, Deferred, DispatchPlugin, Refusal, Request, Responder};
 use portcullis_native::{
     ClientError, Manifest, NativePlugin,
@@ -78,8 +82,7 @@ impl Running {
 
     fn close_all(&self, cause: Cause, reason: &'static str) {
         self.world(move |world| {
-            let all: Vec<Entity> =
-                world.query_filtered::<Entity, With<Connection>>().iter(world).collect();
+            let all: Vec<Entity> = world.query_filtered::<Entity, With<Connection>>().iter(world).collect();
             for entity in all {
                 world.trigger(Close { entity, cause, reason: Some(reason.into()) });
             }
@@ -150,7 +153,11 @@ fn the_blocking_client_shows_that_it_is_alive_while_it_waits() {
         let mut client = blocking::Client::connect(server.address, &manifest()).unwrap();
         assert!(client.next_push(Duration::from_millis(150)).unwrap().is_none());
         let received = server.world(|world| {
-            world.query::<&portcullis_core::Traffic>().iter(world).map(|traffic| traffic.received).sum::<u64>()
+            world
+                .query::<&portcullis_core::Traffic>()
+                .iter(world)
+                .map(|traffic| traffic.received)
+                .sum::<u64>()
         });
         assert!(received >= 3, "{received} frames, of which one is the Hello");
     });
@@ -242,9 +249,6 @@ fn the_async_client_receives_pushes_and_the_reason_of_the_close() {
         }
         assert!(client.next_push(Duration::from_millis(5)).await.unwrap().is_none());
         let waiting = client.request::<_, u64>("arena.hold", &1u64);
-        server.funnel.post(|world| {
-            world.flush();
-        });
         let kicked = async {
             server.close_all(Cause::Shutdown, "back in five minutes");
             client.closed().await
@@ -265,7 +269,11 @@ fn the_async_client_shows_that_it_is_alive_by_itself() {
         let client = Client::connect(server.address, &manifest()).await.unwrap();
         assert!(client.next_push(Duration::from_millis(150)).await.unwrap().is_none());
         let received = server.world(|world| {
-            world.query::<&portcullis_core::Traffic>().iter(world).map(|traffic| traffic.received).sum::<u64>()
+            world
+                .query::<&portcullis_core::Traffic>()
+                .iter(world)
+                .map(|traffic| traffic.received)
+                .sum::<u64>()
         });
         assert!(received >= 3, "{received} frames, of which one is the Hello");
     });
@@ -287,7 +295,8 @@ fn what_is_sent_before_close_arrives() {
 #[test]
 fn a_request_nobody_answers_in_time_is_a_timeout_and_its_late_answer_is_ignored() {
     each_driver_async(async |server| {
-        let settings = ClientSettings { request_timeout: Duration::from_millis(30), ..ClientSettings::default() };
+        let settings =
+            ClientSettings { request_timeout: Duration::from_millis(30), ..ClientSettings::default() };
         let client = Client::connect_with(server.address, &manifest(), settings).await.unwrap();
         for _ in 0..2 {
             let late = client.request::<_, u64>("arena.hold", &1u64).await;

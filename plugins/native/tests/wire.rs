@@ -1,4 +1,5 @@
 //! The format on the wire, byte by byte.
+#![expect(clippy::unwrap_used, reason = "a test stops where its preparation fails")]
 
 use portcullis_native::{
     body,
@@ -54,7 +55,11 @@ fn every_frame_is_written_and_read_as_documented() {
 
 #[test]
 fn every_prefix_is_an_error_or_a_shorter_frame() {
-    for (_, golden) in clients().into_iter().map(|(_, golden)| ((), golden)).chain(servers().into_iter().map(|(_, golden)| ((), golden))) {
+    for (_, golden) in clients()
+        .into_iter()
+        .map(|(_, golden)| ((), golden))
+        .chain(servers().into_iter().map(|(_, golden)| ((), golden)))
+    {
         let payload = &bytes(golden)[4..];
         for end in 0..payload.len() {
             // What is read of a prefix is itself what that prefix says: fields are never made up.
@@ -196,6 +201,17 @@ fn values_within_values_end_before_the_stack_does() {
     let chain = |links: usize| [vec![1; links], vec![0]].concat();
     assert!(body::decode::<Chain>(&chain(60)).is_ok());
     assert!(body::decode::<Chain>(&chain(60_000)).is_err());
+}
+
+/// Errors that quoted each other doubled with each level, until there was no memory left.
+#[test]
+fn errors_within_many_levels_stay_short() {
+    for body in [vec![1; 50], vec![1; 60_000], [vec![1; 50], vec![9]].concat()] {
+        let error = body::decode::<Chain>(&body).unwrap_err();
+        assert!(error.0.len() < 200, "{error}");
+    }
+    let deep = body::decode::<Chain>(&[1; 100]).unwrap_err();
+    assert_eq!(deep.to_string(), "values within values too deep");
 }
 
 #[test]

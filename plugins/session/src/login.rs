@@ -2,9 +2,7 @@
 
 use crate::{Lingering, Resumed, Session, Sessions, Uid, logout::LoggingOut};
 use bevy_ecs::prelude::*;
-use portcullis_core::{
-    Admitted, Authenticated, Bindings, BoundTo, Cause, Clock, Close, Closing, Connection,
-};
+use portcullis_core::{Admitted, Authenticated, Bindings, BoundTo, Cause, Clock, Close, Closing, Connection};
 use std::fmt;
 
 /// Request: bind a connection to the session of a user, whose identity the caller has proved.

@@ -11,12 +11,14 @@ use portcullis_core::Cause;
 use portcullis_gate::Refusal;
 use portcullis_native::{ClientError, Push};
 use serde::{Serialize, de::DeserializeOwned};
-use std::time::Duration;
+use std::{cell::OnceCell, time::Duration};
 
 /// One client's place at the hub. Dropped, it closes the connection.
 pub(crate) struct Handle {
     pub(crate) hub: Shared,
     pub(crate) id: usize,
+    /// Kept here, so that it can be told while the world is borrowed.
+    entity: OnceCell<Entity>,
 }
 
 impl Drop for Handle {
@@ -28,14 +30,22 @@ impl Drop for Handle {
 }
 
 impl Handle {
+    pub(crate) fn new(hub: &Shared, id: usize) -> Self {
+        let known = hub.get_mut().entity(id);
+        Self { hub: hub.clone(), id, entity: known.map(OnceCell::from).unwrap_or_default() }
+    }
+
     #[track_caller]
     pub(crate) fn entity(&self) -> Entity {
+        if let Some(&entity) = self.entity.get() {
+            return entity;
+        }
         let mut hub = self.hub.get_mut();
         let entity = hub.wait_for(|hub| hub.entity(self.id));
         let Some(entity) = entity else {
             fail(hub.report(self.id, "a connection that the server has accepted"))
         };
-        entity
+        *self.entity.get_or_init(|| entity)
     }
 
     #[track_caller]

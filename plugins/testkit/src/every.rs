@@ -5,6 +5,8 @@
 /// The function takes the [builder](crate::TestServerBuilder) of a server on that transport.
 ///
 /// ```
+/// # mod tests { // a module within a doc test's function would see nothing around it
+/// use bevy_app::App;
 /// use portcullis_dispatch::{AppDispatchExt, Request};
 /// use portcullis_testkit::{TestServerBuilder, on_every_transport};
 ///
@@ -12,15 +14,26 @@
 ///     request.body
 /// }
 ///
+/// fn game(app: &mut App) {
+///     app.add_handler("echo", echo);
+/// }
+///
 /// on_every_transport! {
 ///     fn what_is_said_comes_back(server: TestServerBuilder) {
-///         let mut server = server.plugin(|app: &mut bevy_app::App| { app.add_handler("echo", echo); }).build();
+///         let mut server = server.plugin(game).build();
 ///         let mut ann = server.connect();
 ///         assert_eq!(ann.request("echo", &"hello".to_owned()).expect_reply::<String>(), "hello");
 ///     }
 /// }
-/// # for transport in portcullis_testkit::Transport::ALL {
-/// #     what_is_said_comes_back::run(portcullis_testkit::TestServer::builder().transport(transport));
+/// #
+/// # pub fn run(server: TestServerBuilder) {
+/// #     what_is_said_comes_back::run(server);
+/// # }
+/// # }
+/// # fn main() {
+/// #     for transport in portcullis_testkit::Transport::ALL {
+/// #         tests::run(portcullis_testkit::TestServer::builder().transport(transport));
+/// #     }
 /// # }
 /// ```
 #[macro_export]

@@ -1,7 +1,7 @@
 //! What holds for every server, whatever its game does.
 
-use crate::{TestServer, errors, hub::Hub, report::fail};
-use bevy_ecs::prelude::*;
+use crate::{TestServer, errors, hub::Hub, pipe::Pipe, report::fail};
+use bevy_ecs::{entity::EntityHashMap, prelude::*};
 use portcullis_core::{
     Agent, Arrivals, BelongsTo, Bindings, Cause, Close, Closing, Connection, Link, Outbox,
 };
@@ -102,8 +102,9 @@ impl Hub {
 
     fn violations(&mut self) -> Vec<String> {
         let mut violations = Vec::new();
-        self.check_links(&mut violations);
-        self.check_told(&mut violations);
+        let clients = (0..self.peers.len()).filter_map(|id| Some((self.entity(id)?, id))).collect();
+        self.check_links(&clients, &mut violations);
+        self.check_told(&clients, &mut violations);
         self.check_agents(&mut violations);
         self.check_sessions(&mut violations);
         self.check_leftovers(&mut violations);
@@ -111,17 +112,19 @@ impl Hub {
         violations
     }
 
-    fn check_links(&mut self, violations: &mut Vec<String>) {
-        for id in 0..self.peers.len() {
-            let Some(entity) = self.entity(id) else { continue };
-            let (exists, pipe) = (self.app.world().get_entity(entity).is_ok(), &self.peers[id].pipe);
-            // Both ends of a socket are ours; whether the server has let go of its own, the line tells.
-            match (exists, pipe.is_over()) {
-                (false, false) if pipe.reading => {
-                    violations.push(format!("the link of {entity} is open, but the connection is gone"));
-                }
-                (true, true) => violations.push(format!("the connection {entity} is there, but its link is closed")),
-                _ => {}
+    fn check_links(&mut self, clients: &EntityHashMap<usize>, violations: &mut Vec<String>) {
+        let world = self.app.world();
+        for (&entity, record) in &self.history().connections {
+            let exists = world.get_entity(entity).is_ok();
+            let pipe = clients.get(&entity).map(|&id| &self.peers[id].pipe);
+            let over = pipe.is_some_and(Pipe::is_over);
+            if exists && over {
+                violations.push(format!("the connection {entity} is there, but its link is closed"));
+            } else if !exists && !over && pipe.is_some_and(|pipe| pipe.reading) {
+                violations.push(format!("the link of {entity} is open, but the connection is gone"));
+            } else if !exists && pipe.is_none_or(Pipe::is_tcp) && record.line.strong_count() > 0 {
+                // A client in memory holds the line itself.
+                violations.push(format!("the transport still holds the link of {entity}, which is gone"));
             }
         }
         let world = self.app.world_mut();
@@ -129,15 +132,9 @@ impl Hub {
         for entity in linkless.iter(world) {
             violations.push(format!("the connection {entity} has no link"));
         }
-        for (&entity, record) in &self.history().connections {
-            let memory = self.peers.iter().any(|peer| peer.pipe.entity == Some(entity) && !peer.pipe.is_tcp());
-            if !memory && record.line.strong_count() > 0 && self.app.world().get_entity(entity).is_err() {
-                violations.push(format!("the transport still holds the line of {entity}, which is gone"));
-            }
-        }
     }
 
-    fn check_told(&self, violations: &mut Vec<String>) {
+    fn check_told(&self, clients: &EntityHashMap<usize>, violations: &mut Vec<String>) {
         let world = self.app.world();
         for (&entity, record) in &self.history().connections {
             let exists = world.get_entity(entity).is_ok();
@@ -157,15 +154,11 @@ impl Hub {
             if record.refused.is_some() && opened > 0 {
                 violations.push(format!("the connection {entity} was refused, and opened"));
             }
-            let closing = world.get::<Closing>(entity).is_some();
-            if exists && record.started && !closing && self.is_left(entity) {
+            let left = clients.get(&entity).is_some_and(|&id| self.peers[id].pipe.closed);
+            if exists && record.started && left && world.get::<Closing>(entity).is_none() {
                 violations.push(format!("the connection {entity} has not noticed that its client is gone"));
             }
         }
-    }
-
-    fn is_left(&self, entity: Entity) -> bool {
-        self.peers.iter().any(|peer| peer.pipe.entity == Some(entity) && peer.pipe.closed)
     }
 
     fn check_agents(&mut self, violations: &mut Vec<String>) {

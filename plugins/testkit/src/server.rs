@@ -63,7 +63,7 @@ impl TestServer {
     fn connect_typed(&mut self, address: Option<IpAddr>) -> TestClient {
         let mut hub = self.hub.get_mut();
         let listener = hub.listener;
-        let mut talk = Talk::new(hub.manifest.clone());
+        let talk = Talk::new(hub.manifest.clone());
         let mut hello = Vec::new();
         // The name of our manifest has a place on the wire.
         let _ = talk.codec.hello(&mut hello);
@@ -78,7 +78,7 @@ impl TestServer {
             (settled || !known || hub.transport == crate::Transport::Memory).then_some(())
         });
         drop(hub);
-        TestClient { handle: Handle { hub: self.hub.clone(), id } }
+        TestClient { handle: Handle::new(&self.hub, id) }
     }
 
     /// A client that speaks bytes to this listener: see [`listeners`](Self::listeners).
@@ -96,7 +96,7 @@ impl TestServer {
         let id = hub.add(pipe, None);
         hub.settle();
         drop(hub);
-        RawClient { handle: Handle { hub: self.hub.clone(), id } }
+        RawClient { handle: Handle::new(&self.hub, id) }
     }
 
     /// The listener that typed clients connect to.

@@ -161,8 +161,33 @@ pub(crate) fn watch(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bevy_app::{App, Update};
+    use portcullis_core::TimeSource;
+    use std::net::SocketAddr;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_connection_has_one_entry_however_often_its_limits_change() {
+        let time = TimeSource::manual();
+        let mut app = App::new();
+        app.insert_resource(Clock::new(time.clone())).init_resource::<Deadlines>();
+        app.add_observer(arm).add_systems(Update, watch);
+        let (peer, local) = (SocketAddr::from(([127, 0, 0, 1], 7)), SocketAddr::from(([127, 0, 0, 1], 8)));
+        let connection = Connection { peer, local, transport: "memory", opened_at: Duration::ZERO };
+        let entity = app.world_mut().spawn((connection, Watch::default())).id();
+        for round in 0..100 {
+            // Nearer, then farther again: the entries of the nearer ones are left over.
+            for seconds in [50 - round / 2, 1000] {
+                app.world_mut().entity_mut(entity).insert(IdleLimit(seconds * SECOND));
+            }
+        }
+        assert_eq!(app.world().resource::<Deadlines>().0.len(), 50, "one for each that came nearer");
+        time.advance(60 * SECOND);
+        app.world_mut().resource_mut::<Clock>().update();
+        app.update();
+        assert_eq!(app.world().resource::<Deadlines>().0.len(), 1);
+    }
 
     #[test]
     fn beats_keep_their_rhythm_and_missed_ones_are_skipped() {

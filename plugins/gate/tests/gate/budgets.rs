@@ -1,6 +1,8 @@
 use crate::server::Server;
 use bevy_ecs::prelude::*;
-use portcullis_core::{Authenticated, Cause, Closed, Forward, InboundLimit, MaxFrame, Opened, Start, Traffic};
+use portcullis_core::{
+    Authenticated, Cause, Closed, Forward, InboundLimit, MaxFrame, Opened, Start, Traffic,
+};
 use portcullis_gate::{GatePlugin, PreLoginBudget, Trust, Untrusted};
 use portcullis_net::memory::MemorySocket;
 

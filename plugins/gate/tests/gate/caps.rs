@@ -87,7 +87,8 @@ fn the_server_has_a_cap_over_all_listeners() {
 fn one_address_has_so_many_connections_and_no_more() {
     let mut server = Server::new(GatePlugin::default());
     let listener = server.world().spawn_empty().id();
-    let crowd: Vec<_> = (0..70).map(|i| server.connect(listener, &format!("192.0.2.1:{}", 1000 + i))).collect();
+    let crowd: Vec<_> =
+        (0..70).map(|i| server.connect(listener, &format!("192.0.2.1:{}", 1000 + i))).collect();
     let _mapped = server.connect(listener, "[::ffff:192.0.2.1]:7");
     let _other = server.connect(listener, "192.0.2.2:7");
     server.run();

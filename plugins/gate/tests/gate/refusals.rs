@@ -2,6 +2,7 @@ use crate::server::Server;
 use bevy_ecs::prelude::*;
 use portcullis_core::{Cause, Close, Closed, Closing, Connection, Opened, Outboxes, Shutdown};
 use portcullis_gate::{GatePlugin, MaxClients, Refusal, Refusals, Refused};
+use portcullis_net::memory::MemorySocket;
 
 #[test]
 fn a_refused_connection_is_never_opened_nor_closed() {
@@ -28,7 +29,7 @@ fn they_are_opened_in_the_order_they_came() {
     let sockets: Vec<_> = (0..100).map(|i| server.connect(listener, &format!("10.0.0.{i}:7"))).collect();
     server.run();
     let opened: Vec<Entity> = server.told::<Opened>().iter().map(|opened| opened.entity).collect();
-    let came: Vec<Entity> = sockets.iter().map(|socket| socket.connection()).collect();
+    let came: Vec<Entity> = sockets.iter().map(MemorySocket::connection).collect();
     assert_eq!(opened, came);
 }
 
@@ -58,7 +59,7 @@ fn a_server_that_shuts_down_refuses_everybody() {
     server.app.update();
     let late = server.connect(listener, "10.0.0.3:7");
     server.run();
-    assert!([&inside, &queued, &late].iter().all(|socket| socket.is_closed()));
+    assert!([&inside, &queued, &late].into_iter().all(MemorySocket::is_closed));
     assert_eq!(server.app.world().resource::<Refusals>().count(Refusal::ShuttingDown), 2);
     let closed: Vec<_> = server.told::<Closed>().iter().map(|closed| (closed.entity, closed.cause)).collect();
     assert_eq!(closed, [(inside.connection(), Cause::Shutdown)]);

@@ -49,7 +49,9 @@ impl Client {
         let deadline = Instant::now() + settings.connect_timeout;
         let stream = reach(address, deadline).map_err(|error| ClientError::Connect(Arc::new(error)))?;
         stream.set_nodelay(true).map_err(io_error)?;
-        stream.set_write_timeout(Some(settings.request_timeout.max(Duration::from_millis(1)))).map_err(io_error)?;
+        stream
+            .set_write_timeout(Some(settings.request_timeout.max(Duration::from_millis(1))))
+            .map_err(io_error)?;
         let mut client = Self {
             stream,
             codec: ClientCodec::new(manifest.clone()),

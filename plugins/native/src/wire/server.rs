@@ -124,8 +124,7 @@ impl<'a> ServerFrame<'a> {
                 }
                 Self::Pong => {}
                 Self::Bye { cause, reason } => {
-                    let length =
-                        u8::try_from(cause.len()).map_err(|_| WireError::TextLength(cause.len()))?;
+                    let length = u8::try_from(cause.len()).map_err(|_| WireError::TextLength(cause.len()))?;
                     out.push(length);
                     out.extend_from_slice(cause.as_bytes());
                     out.extend_from_slice(reason.as_bytes());

@@ -1,14 +1,15 @@
 //! A small arena that all tests serve, and a client of it over memory.
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![expect(clippy::unwrap_used, reason = "a test stops where its preparation fails")]
 
 use bevy_app::App;
 use bevy_ecs::prelude::*;
-use portcullis_core::{
-    Admitted, Arriving, Closed, CorePlugin, Framing, Funnel, Ingress, IngressSystems, Intake, Opened, TimeSource,
-};
+use portcullis_core::{Closed, CorePlugin, Framing, Funnel, Ingress, IngressSystems, Intake, TimeSource};
 use portcullis_dispatch::{AppDispatchExt, DispatchPlugin, Pusher, Received, Refusal, Request};
+use portcullis_gate::GatePlugin;
 use portcullis_native::{Body, ClientCodec, ClientEvent, Manifest, NativeListener, NativePlugin};
 use portcullis_net::memory::{self, MemorySocket};
+use portcullis_watchdog::WatchdogPlugin;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::time::Duration;
 
@@ -89,25 +90,12 @@ pub fn game(app: &mut App) {
             .after(IngressSystems::Dispatch),
         )
         .add_observer(|closed: On<Closed>, mut seen: ResMut<Seen>| seen.closed.push(closed.cause));
-    admit_all(app);
-}
-
-/// In the place of the gate.
-pub fn admit_all(app: &mut App) {
-    app.add_systems(
-        Ingress,
-        (|mut arriving: ResMut<Arriving>, mut commands: Commands| {
-            for entity in arriving.0.drain(..) {
-                commands.entity(entity).insert(Admitted);
-                commands.trigger(Opened { entity });
-            }
-        })
-        .in_set(IngressSystems::Admit),
-    );
+    app.add_plugins((GatePlugin::default(), WatchdogPlugin::default()));
 }
 
 pub struct Server {
     pub app: App,
+    time: TimeSource,
 }
 
 impl Server {
@@ -116,12 +104,19 @@ impl Server {
     }
 
     pub fn with(plugin: NativePlugin) -> Self {
-        let mut app = App::new();
-        app.add_plugins((CorePlugin { time: TimeSource::manual(), runner: false }, DispatchPlugin, plugin));
+        let (mut app, time) = (App::new(), TimeSource::manual());
+        app.add_plugins((CorePlugin { time: time.clone(), runner: false }, DispatchPlugin, plugin));
         game(&mut app);
         app.finish();
         app.cleanup();
-        Self { app }
+        Self { app, time }
+    }
+
+    /// Lets time pass, and what is due then happen.
+    pub fn advance(&mut self, by: Duration) {
+        self.time.advance(by);
+        self.app.update();
+        self.run();
     }
 
     /// Lets everything happen that has come.

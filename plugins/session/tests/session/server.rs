@@ -1,0 +1,102 @@
+//! A server in memory, with time of its own.
+
+use bevy_app::App;
+use bevy_ecs::prelude::*;
+use portcullis_core::{Authenticated, BoundTo, Cause, Closed, CorePlugin, Framing, Funnel, TimeSource};
+use portcullis_gate::GatePlugin;
+use portcullis_net::memory::{MemorySocket, connect};
+use portcullis_session::{
+    Detached, LoggedIn, LoggedOut, Login, LoginRefused, Resumed, SessionPlugin, Sessions,
+};
+use std::time::Duration;
+
+pub struct Server {
+    pub app: App,
+    funnel: Funnel,
+    time: TimeSource,
+    listener: Entity,
+}
+
+/// The facts, in the order they were told.
+#[derive(Resource, Default)]
+pub struct Told(pub Vec<String>);
+
+impl Server {
+    pub fn new(session: SessionPlugin) -> Self {
+        let mut app = App::new();
+        let time = TimeSource::manual();
+        let core = CorePlugin { time: time.clone(), runner: false };
+        app.add_plugins((core, GatePlugin::default(), session)).init_resource::<Told>();
+        app.add_observer(|_: On<Authenticated>, told: ResMut<Told>| say(told, "authenticated"))
+            .add_observer(|event: On<LoggedIn>, told: ResMut<Told>| {
+                say(told, if event.resumed { "logged in again" } else { "logged in" });
+            })
+            .add_observer(|event: On<LoginRefused>, told: ResMut<Told>| say(told, event.why.label()))
+            .add_observer(|_: On<Detached>, told: ResMut<Told>| say(told, "detached"))
+            .add_observer(|_: On<Resumed>, told: ResMut<Told>| say(told, "resumed"))
+            .add_observer(|event: On<LoggedOut>, told: ResMut<Told>| say(told, &format!("{} out", event.uid)))
+            .add_observer(|event: On<Closed>, told: ResMut<Told>| say(told, event.cause.label()));
+        let funnel = app.world().resource::<Funnel>().clone();
+        let listener = app.world_mut().spawn_empty().id();
+        Self { app, funnel, time, listener }
+    }
+
+    pub fn world(&mut self) -> &mut World {
+        self.app.world_mut()
+    }
+
+    /// A connection that is open.
+    pub fn connect(&mut self) -> MemorySocket {
+        let socket = connect(&self.funnel, self.listener, Framing::BE16, "127.0.0.1:7".parse().unwrap());
+        self.app.update();
+        socket
+    }
+
+    /// A connection whose user has asked to log in.
+    pub fn login(&mut self, uid: &str) -> MemorySocket {
+        let socket = self.connect();
+        self.world().trigger(Login::new(socket.connection(), uid));
+        self.run();
+        socket
+    }
+
+    /// Closes from the server's side: without a start, memory does not read, and no close of the peer is noticed.
+    pub fn close(&mut self, socket: &MemorySocket) {
+        let close = portcullis_core::Close::new(socket.connection(), Cause::PeerClosed);
+        self.world().trigger(close);
+        self.run();
+    }
+
+    /// Enough for a socket that was closed in the first run to be gone in the second.
+    pub fn run(&mut self) {
+        self.app.update();
+        self.app.update();
+    }
+
+    pub fn advance(&mut self, by: Duration) {
+        self.time.advance(by);
+        self.run();
+    }
+
+    pub fn session(&self, uid: &str) -> Option<Entity> {
+        self.app.world().resource::<Sessions>().get(uid)
+    }
+
+    pub fn bound_to(&self, socket: &MemorySocket) -> Option<Entity> {
+        self.app.world().get::<BoundTo>(socket.connection()).map(|bound| bound.0)
+    }
+
+    /// What was told since the last time.
+    pub fn told(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.world().resource_mut::<Told>().0)
+    }
+
+    pub fn count_entities(&mut self) -> usize {
+        let world = self.world();
+        world.query::<Entity>().iter(world).count()
+    }
+}
+
+fn say(mut told: ResMut<Told>, what: &str) {
+    told.0.push(what.to_owned());
+}
