@@ -53,7 +53,8 @@ impl Bench {
         app.finish();
         app.cleanup();
         let world = app.world_mut();
-        let listener = world.query_filtered::<Entity, With<SkynetListener>>().single(world).expect("one gate");
+        let listener =
+            world.query_filtered::<Entity, With<SkynetListener>>().single(world).expect("one gate");
         let agent = world.spawn(Agent).id();
         let funnel = world.resource::<Funnel>().clone();
         let connections: Vec<Entity> = (0..CONNECTIONS).map(|_| open(&funnel, listener)).collect();

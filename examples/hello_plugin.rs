@@ -50,7 +50,9 @@ fn main() -> AppExit {
     });
     App::new()
         .add_plugins((ServerPlugins, SignalPlugin, native, HelloPlugin))
-        .add_systems(Startup, || println!("listening on {ADDRESS}; join by: cargo run --example hello_plugin -- ann"))
+        .add_systems(Startup, || {
+            println!("listening on {ADDRESS}; join by: cargo run --example hello_plugin -- ann")
+        })
         .run()
 }
 

@@ -29,10 +29,7 @@ struct ProfanityMod;
 
 impl Plugin for ProfanityMod {
     fn build(&self, app: &mut App) {
-        app.add_systems(
-            Ingress,
-            wash_mouths.after(IngressSystems::Decode).before(IngressSystems::Dispatch),
-        );
+        app.add_systems(Ingress, wash_mouths.after(IngressSystems::Decode).before(IngressSystems::Dispatch));
     }
 }
 
@@ -65,12 +62,13 @@ impl Plugin for RateLimitMod {
         app.add_observer(move |event: On<Opened>, clock: Res<Clock>, mut commands: Commands| {
             commands.entity(event.entity).insert(Bucket { tokens: limit.burst, filled: clock.now() });
         });
-        let system = move |mut packets: ResMut<Packets>, clock: Res<Clock>, mut buckets: Query<&mut Bucket>| {
-            packets.filter(|packet, _| {
-                let Ok(mut bucket) = buckets.get_mut(packet.connection) else { return Ok(()) };
-                bucket.take(limit, clock.now()).ok_or(Refusal::new(Refusal::TOO_MANY, "slow down"))
-            });
-        };
+        let system =
+            move |mut packets: ResMut<Packets>, clock: Res<Clock>, mut buckets: Query<&mut Bucket>| {
+                packets.filter(|packet, _| {
+                    let Ok(mut bucket) = buckets.get_mut(packet.connection) else { return Ok(()) };
+                    bucket.take(limit, clock.now()).ok_or(Refusal::new(Refusal::TOO_MANY, "slow down"))
+                });
+            };
         let authenticated = IngressSystems::Authenticate;
         app.add_systems(Ingress, system.after(authenticated).before(IngressSystems::Dispatch));
         app.add_systems(Ingress, count_refused.after(IngressSystems::Dispatch).before(IngressSystems::Flush));
@@ -81,7 +79,8 @@ impl Bucket {
     fn take(&mut self, limit: RateLimitMod, now: Duration) -> Option<()> {
         let earned = (now - self.filled).as_nanos() / limit.every.as_nanos();
         if earned > 0 {
-            self.tokens = limit.burst.min(self.tokens.saturating_add(u32::try_from(earned).unwrap_or(u32::MAX)));
+            self.tokens =
+                limit.burst.min(self.tokens.saturating_add(u32::try_from(earned).unwrap_or(u32::MAX)));
             self.filled = now;
         }
         self.tokens = self.tokens.checked_sub(1)?;

@@ -71,8 +71,8 @@ pub mod prelude {
         TickSystems, Traffic,
     };
     pub use portcullis_dispatch::{
-        AppDispatchExt, Defer, Deferred, NoReply, Outcomes, Packets, Pusher, Raw, RawRequest, Received, Refusal, Request,
-        Responder,
+        AppDispatchExt, Defer, Deferred, NoReply, Outcomes, Packets, Pusher, Raw, RawRequest, Received,
+        Refusal, Request, Responder,
     };
     pub use portcullis_native::NativePlugin;
     pub use portcullis_net::{DriverKind, IoRuntime, Listener, NetPlugin};

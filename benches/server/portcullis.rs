@@ -1,6 +1,11 @@
 //! The servers under test: frames through the whole pipeline to an ordered handler, and back.
 
-use portcullis::{core::run, gate::{GatePlugin, MaxConnections}, net::ListenerHandle, prelude::*};
+use portcullis::{
+    core::run,
+    gate::{GatePlugin, MaxConnections},
+    net::ListenerHandle,
+    prelude::*,
+};
 use std::io;
 
 /// Runs an echo server of Portcullis with the driver `"inline"` or `"thread"`, as [`crate::subject::serve`]
@@ -9,8 +14,11 @@ pub fn serve(driver: &str, report_port: impl FnOnce(u16) -> io::Result<()>) -> i
     let driver = if driver == "inline" { DriverKind::Inline } else { DriverKind::Thread(1) };
     let gate = GatePlugin { max_connections: MaxConnections(20_000), ..GatePlugin::default() };
     let mut app = App::new();
-    app.add_plugins((ServerPlugins.set(NetPlugin { driver }).set(gate), SkynetPlugin::raw("echo").listen("127.0.0.1:0")))
-        .add_raw_handler("echo", echo);
+    app.add_plugins((
+        ServerPlugins.set(NetPlugin { driver }).set(gate),
+        SkynetPlugin::raw("echo").listen("127.0.0.1:0"),
+    ))
+    .add_raw_handler("echo", echo);
     app.finish();
     app.cleanup();
     let world = app.world_mut();

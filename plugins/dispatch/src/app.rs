@@ -1,7 +1,7 @@
 //! How plugins add routes.
 
 use crate::{
-    FromBody, IntoAnswer, IntoBody, RawRequest, Received, Request, Routes,
+    FromBody, IntoAnswer, RawRequest, Received, Request, Routes,
     dispatcher::Dispatcher,
     handler::{Handler, RawHandler, StreamHandler, SystemHandler},
     routes::{Inbound, short_type_name},
@@ -35,7 +35,7 @@ pub trait AppDispatchExt {
 
     /// Declares that values of this type are pushed on a route. Protocols whose peers must agree on all messages
     /// need it; a route that has no handler needs it too.
-    fn add_push<T: IntoBody + 'static>(&mut self, route: &str) -> &mut Self;
+    fn add_push<T: ?Sized + 'static>(&mut self, route: &str) -> &mut Self;
 }
 
 impl AppDispatchExt for App {
@@ -76,7 +76,7 @@ impl AppDispatchExt for App {
         self
     }
 
-    fn add_push<T: IntoBody + 'static>(&mut self, route: &str) -> &mut Self {
+    fn add_push<T: ?Sized + 'static>(&mut self, route: &str) -> &mut Self {
         self.init_resource::<Routes>();
         self.world_mut().resource_mut::<Routes>().set_push(route, short_type_name::<T>());
         self

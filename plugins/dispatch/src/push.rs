@@ -2,7 +2,7 @@
 
 use crate::{IntoBody, Outgoing, Protocols, RouteId, Routes, Speaks, answer::append};
 use bevy_ecs::{prelude::*, system::SystemParam};
-use portcullis_core::{Bindings, Forwards, Outboxes};
+use portcullis_core::{Bindings, Closing, Connection, Forwards, Outboxes};
 
 /// Pushes to connections, agents and sessions, as a system parameter. What is pushed leaves with the next flush.
 ///
@@ -20,7 +20,7 @@ use portcullis_core::{Bindings, Forwards, Outboxes};
 #[derive(SystemParam)]
 pub struct Pusher<'w, 's> {
     outboxes: Outboxes<'w, 's>,
-    speaks: Query<'w, 's, &'static Speaks>,
+    speaks: Query<'w, 's, &'static Speaks, (With<Connection>, Without<Closing>)>,
     forwards: Query<'w, 's, &'static Forwards>,
     bindings: Query<'w, 's, &'static Bindings>,
     protocols: Res<'w, Protocols>,
@@ -29,7 +29,7 @@ pub struct Pusher<'w, 's> {
 
 impl Pusher<'_, '_> {
     /// Pushes to a connection, to the connections of an agent, or to those of a session. Gives how many it was
-    /// written to: none when the target has no connection, or when its protocol has no such push.
+    /// written to: none when the target has no connection, is closing, or its protocol has no such push.
     pub fn push(&mut self, target: Entity, route: &str, body: &impl IntoBody) -> usize {
         let Some(route) = self.routes.get(route) else {
             tracing::warn!(
@@ -53,8 +53,12 @@ impl Pusher<'_, '_> {
         let Ok(&speaks) = self.speaks.get(connection) else { return false };
         let Some(protocol) = self.protocols.get(speaks) else { return false };
         let message = Outgoing::Push { route, body: body.content() };
-        match self.outboxes.write(connection, |out| append(out, |out| protocol.write(out, message))) {
-            Ok(Ok(())) => true,
+        let written = self.outboxes.write(connection, |out| {
+            let before = out.len();
+            append(out, |out| protocol.write(out, message)).map(|()| out.len() > before)
+        });
+        match written {
+            Ok(Ok(anything)) => anything,
             Ok(Err(error)) => {
                 let route = self.routes.name(route);
                 tracing::warn!(protocol = protocol.name(), route, %error, "a push could not be encoded");

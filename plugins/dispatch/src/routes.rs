@@ -1,7 +1,11 @@
 //! Routes: the names of what can be asked and said.
 
 use bevy_ecs::prelude::*;
-use std::{any::type_name, collections::HashMap, sync::Arc};
+use std::{
+    any::type_name,
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// A route's number in this app. Protocols map what is on the wire to it once, when the app is finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -95,16 +99,24 @@ impl Routes {
     }
 }
 
-/// A type's name without its path, generics included: what two programs built from one source agree on.
+/// Names that had to be put together; each is once, and lives as long as the process.
+static SHORT_NAMES: Mutex<BTreeMap<&'static str, &'static str>> = Mutex::new(BTreeMap::new());
+
+/// A type's name without its path, generics included: what two programs built from one source agree on. Text is
+/// `String`, whether it is owned or not: on the wire it is the same.
 pub fn short_type_name<T: ?Sized>() -> &'static str {
     let full = type_name::<T>();
-    if full.contains("::") { shorten(full) } else { full }
-}
-
-fn shorten(full: &'static str) -> &'static str {
+    if matches!(full, "str" | "&str") {
+        return "String";
+    }
     if !full.contains(['<', '(', '[', '&', ' ']) {
         return full.rsplit("::").next().unwrap_or(full);
     }
+    let mut names = SHORT_NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    names.entry(full).or_insert_with(|| shorten(full))
+}
+
+fn shorten(full: &'static str) -> &'static str {
     let mut short = String::with_capacity(full.len());
     let mut word = String::new();
     for character in full.chars() {
@@ -119,7 +131,6 @@ fn shorten(full: &'static str) -> &'static str {
         }
     }
     short.push_str(&word);
-    // Once for each type an app registers.
     Box::leak(short.into_boxed_str())
 }
 
@@ -130,6 +141,7 @@ mod tests {
     #[test]
     fn type_names_lose_their_paths() {
         assert_eq!(short_type_name::<String>(), "String");
+        assert_eq!(short_type_name::<&str>(), "String");
         assert_eq!(short_type_name::<u8>(), "u8");
         assert_eq!(short_type_name::<()>(), "()");
         assert_eq!(short_type_name::<Vec<Option<RouteId>>>(), "Vec<Option<RouteId>>");

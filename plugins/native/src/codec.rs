@@ -1,12 +1,12 @@
 //! A client without a socket: what to send, and what the bytes that came mean.
 
 use crate::{
-    ClientError, Manifest, body, type_names,
+    ClientError, Manifest, body,
     wire::{ClientFrame, ServerFrame, WireError},
 };
 use bytes::Bytes;
 use portcullis_core::{Assembler, Framing};
-use portcullis_dispatch::{BodyError, Inbound};
+use portcullis_dispatch::{BodyError, Inbound, short_type_name};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -284,7 +284,7 @@ fn not_in_manifest(what: &'static str, route: &str) -> ClientError {
 }
 
 fn check<T: ?Sized>(route: &str, expected: &'static str) -> Result<(), ClientError> {
-    let given = type_names::of::<T>();
+    let given = short_type_name::<T>();
     // The one borrowed type that everybody has at hand.
     let is_text = expected == "String" && matches!(given, "str" | "&str");
     if given == expected || is_text {

@@ -9,7 +9,9 @@ use crate::{
 use bevy_ecs::{prelude::*, system::SystemParam};
 use portcullis_core::{Arrival, Arrivals, Cause, Closing, Outboxes, Traffic};
 use portcullis_dispatch::{PacketKind, Packets, RouteId, Speaks};
-use portcullis_watchdog::Handshaking;
+use portcullis_gate::Trust;
+use portcullis_watchdog::{Handshaking, LoginLimit};
+use std::time::Duration;
 
 /// Takes the arrivals of our connections.
 pub(crate) fn decode(
@@ -31,7 +33,12 @@ pub(crate) fn decode(
 
 #[derive(SystemParam)]
 pub(crate) struct Decoder<'w, 's> {
-    connections: Query<'w, 's, (&'static mut NativeState, &'static mut Traffic), Without<Closing>>,
+    connections: Query<
+        'w,
+        's,
+        (&'static mut NativeState, &'static mut Traffic, Option<&'static LoginLimit>),
+        Without<Closing>,
+    >,
     outboxes: Outboxes<'w, 's>,
     packets: ResMut<'w, Packets>,
     offenders: ResMut<'w, Offenders>,
@@ -48,7 +55,7 @@ struct Asked {
 
 impl Decoder<'_, '_> {
     fn arrival(&mut self, Arrival { connection, received, frames }: Arrival, service: &Service) {
-        let Ok((mut state, mut traffic)) = self.connections.get_mut(connection) else { return };
+        let Ok((mut state, mut traffic, login)) = self.connections.get_mut(connection) else { return };
         let (data, spans) = frames.into_parts();
         for (start, end) in spans {
             // What follows an offence in the same read is not looked at.
@@ -65,6 +72,10 @@ impl Decoder<'_, '_> {
                     say(ServerFrame::Welcome { heartbeat: service.heartbeat });
                     *state = NativeState::Ready;
                     self.commands.entity(connection).remove::<Handshaking>();
+                    // Where no login is to come, nobody else will say that it may be trusted.
+                    if login.is_some_and(|login| login.0 == Duration::MAX) {
+                        self.commands.trigger(Trust { entity: connection });
+                    }
                 }
                 Ok(Step::Ping) => say(ServerFrame::Pong),
                 Ok(Step::Ask { route, kind, body }) => {

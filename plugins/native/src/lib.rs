@@ -59,7 +59,6 @@ mod guard;
 mod manifest;
 mod protocol;
 mod tables;
-mod type_names;
 pub mod wire;
 
 pub use codec::{Body, ClientCodec, ClientEvent, Push};
@@ -74,7 +73,7 @@ use connection::{Offenders, Services};
 use portcullis_core::{Framing, Ingress, IngressSystems};
 use portcullis_dispatch::{Protocols, Routes};
 use portcullis_net::Listener;
-use portcullis_watchdog::{IdleLimit, WatchdogDefaults};
+use portcullis_watchdog::{IdleLimit, LoginLimit, WatchdogDefaults};
 use protocol::{NativeProtocol, Service};
 use std::{
     borrow::Cow,
@@ -90,8 +89,9 @@ const LONGEST_HEARTBEAT: Duration = Duration::from_secs(20);
 
 /// Serves this protocol. Add one for each address.
 ///
-/// A game without a login puts an [`AgentTemplate`](portcullis_watchdog::AgentTemplate) beside the listener, by
-/// [`with`](Self::with): the watchdog closes who is neither forwarded to an agent nor logged in.
+/// There is no deadline for a login unless the listener has a [`LoginLimit`] of its own, inserted by
+/// [`with`](NativePlugin::with); without one, a connection is trusted as soon as the handshake is done, and what remains
+/// is the idle limit.
 #[derive(Clone)]
 pub struct NativePlugin {
     /// Where to listen. None, the default, opens no socket: connections in memory name the listener entity.
@@ -218,7 +218,8 @@ impl Plugin for NativePlugin {
         let tables = Tables::new(&manifest, &mut routes);
         tracing::info!(%manifest, messages = manifest.iter().len(), "serving the native protocol");
         let idle = world.get_resource::<WatchdogDefaults>().map(|defaults| defaults.idle).unwrap_or_default();
-        let mut listener = world.spawn(NativeListener);
+        // A game that has a login says so, by a limit of its own.
+        let mut listener = world.spawn((NativeListener, LoginLimit(Duration::MAX)));
         for configure in &self.configure {
             configure(&mut listener);
         }

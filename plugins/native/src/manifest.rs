@@ -1,10 +1,7 @@
 //! The manifest: all that two peers may say to each other.
 
-use crate::{
-    type_names,
-    wire::{FORMAT, Identity},
-};
-use portcullis_dispatch::{Inbound, Routes};
+use crate::wire::{FORMAT, Identity};
+use portcullis_dispatch::{Inbound, Routes, short_type_name};
 use std::{borrow::Cow, fmt, sync::Arc};
 
 /// The name and version of a game's protocol, and its messages: by route, with the names of their types.
@@ -64,20 +61,20 @@ impl Manifest {
     /// The client asks with a `Req` on this route, and is answered with a `Rep`.
     #[must_use]
     pub fn request<Req: ?Sized, Rep: ?Sized>(self, route: &str) -> Self {
-        let (request, reply) = (type_names::of::<Req>(), type_names::of::<Rep>());
+        let (request, reply) = (short_type_name::<Req>(), short_type_name::<Rep>());
         self.inbound(route, Inbound::Handler { request, reply })
     }
 
     /// The client sends a `T` on this route, and no answer comes.
     #[must_use]
     pub fn notify<T: ?Sized>(self, route: &str) -> Self {
-        self.inbound(route, Inbound::Stream { body: type_names::of::<T>() })
+        self.inbound(route, Inbound::Stream { body: short_type_name::<T>() })
     }
 
     /// The server pushes a `T` on this route.
     #[must_use]
     pub fn push<T: ?Sized>(mut self, route: &str) -> Self {
-        if self.entry(route).push.replace(type_names::of::<T>()).is_some() {
+        if self.entry(route).push.replace(short_type_name::<T>()).is_some() {
             tracing::warn!(
                 route,
                 "the manifest has a push on this route already: the new one takes its place"

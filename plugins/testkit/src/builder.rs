@@ -158,10 +158,8 @@ impl TestServerBuilder {
             Transport::Memory => DriverKind::Inline,
             Transport::Tcp(driver) => driver,
         };
-        let parts = Parts
-            .build()
-            .set(CorePlugin { time: time.clone(), runner: false })
-            .set(NetPlugin { driver });
+        let parts =
+            Parts.build().set(CorePlugin { time: time.clone(), runner: false }).set(NetPlugin { driver });
         app.add_plugins(self.parts.into_iter().fold(parts, |parts, set| set(parts)));
         history::build(&mut app);
         app.insert_resource(TickRate(self.tick))
@@ -177,9 +175,11 @@ impl TestServerBuilder {
         let native = NativePlugin::default().name(MANIFEST.0, MANIFEST.1).with(|entity| {
             entity.insert(TestListener);
         });
-        app.add_plugins(self.listener.into_iter().fold(native, |native, configure| {
-            native.with(move |entity| configure(entity))
-        }));
+        app.add_plugins(
+            self.listener
+                .into_iter()
+                .fold(native, |native, configure| native.with(move |entity| configure(entity))),
+        );
         while app.plugins_state() == PluginsState::Adding {
             std::thread::yield_now();
         }
@@ -216,7 +216,8 @@ impl std::fmt::Debug for TestServerBuilder {
 
 /// A free port for each listener that has no address.
 fn give_addresses(world: &mut World) {
-    let mut without = world.query_filtered::<Entity, (With<Speaks>, Without<Connection>, Without<Listener>)>();
+    let mut without =
+        world.query_filtered::<Entity, (With<Speaks>, Without<Connection>, Without<Listener>)>();
     for entity in without.iter(world).collect::<Vec<_>>() {
         let listener = Listener::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), framing(world, entity));
         world.entity_mut(entity).insert(listener);

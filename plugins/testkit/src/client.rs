@@ -118,7 +118,8 @@ impl TestClient {
     /// When the server has no such route, or takes another type, or has not welcomed the client.
     #[track_caller]
     pub fn request<T: Serialize + ?Sized>(&mut self, route: &str, body: &T) -> PendingReply {
-        let id = self.say(format_args!("a request to `{route}`"), |talk, out| talk.codec.request(out, route, body));
+        let id = self
+            .say(format_args!("a request to `{route}`"), |talk, out| talk.codec.request(out, route, body));
         PendingReply::new(self.handle.hub.clone(), self.handle.id, id, route)
     }
 

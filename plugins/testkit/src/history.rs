@@ -2,9 +2,7 @@
 
 use bevy_app::App;
 use bevy_ecs::{entity::EntityHashMap, prelude::*};
-use portcullis_core::{
-    Cause, Clock, Closed, Closing, Connection, Forwarded, Line, Link, Opened, Start,
-};
+use portcullis_core::{Cause, Clock, Closed, Closing, Connection, Forwarded, Line, Link, Opened, Start};
 use portcullis_gate::{Refusal, Refused};
 use std::{
     collections::HashMap,

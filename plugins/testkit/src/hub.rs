@@ -1,10 +1,6 @@
 //! What the server and its clients share: the app, the time, and the clients' ends of the connections.
 
-use crate::{
-    History, Transport,
-    pipe::Pipe,
-    talk::Talk,
-};
+use crate::{History, Transport, pipe::Pipe, talk::Talk};
 use bevy_app::{App, AppExit};
 use bevy_ecs::prelude::*;
 use bevy_time::TimeUpdateStrategy;
@@ -153,7 +149,9 @@ impl Hub {
             }
             self.app.world_mut().run_schedule(Ingress);
         }
-        panic!("the server does not come to rest: after {MAX_ROUNDS} runs of Ingress there is still something to do");
+        panic!(
+            "the server does not come to rest: after {MAX_ROUNDS} runs of Ingress there is still something to do"
+        );
     }
 
     fn poll_driver(&mut self) {

@@ -59,7 +59,10 @@ impl Drop for TestServer {
 }
 
 fn list(hub: &Hub, violations: &[String]) -> String {
-    hub.report_with("all invariants to hold", format_args!("{} that do not:\n   - {}", violations.len(), violations.join("\n   - ")))
+    hub.report_with(
+        "all invariants to hold",
+        format_args!("{} that do not:\n   - {}", violations.len(), violations.join("\n   - ")),
+    )
 }
 
 impl Hub {
@@ -149,7 +152,8 @@ impl Hub {
                     (_, true) => "is still there",
                     (_, false) => "is gone",
                 };
-                violations.push(format!("the connection {entity} {what}, and Closed was told {closed} times"));
+                violations
+                    .push(format!("the connection {entity} {what}, and Closed was told {closed} times"));
             }
             if record.refused.is_some() && opened > 0 {
                 violations.push(format!("the connection {entity} was refused, and opened"));
@@ -183,7 +187,8 @@ impl Hub {
             let bound = bindings.is_some_and(|bindings| !bindings.is_empty());
             let lingers = lingering.is_some_and(|lingering| lingering.until.is_none_or(|until| until > now));
             if !bound && !lingers {
-                violations.push(format!("the session {entity} of {} has no connection", session.uid().as_str()));
+                violations
+                    .push(format!("the session {entity} of {} has no connection", session.uid().as_str()));
             }
         }
     }
@@ -193,7 +198,8 @@ impl Hub {
             violations.push("the queue from outside is not empty".to_owned());
         }
         let world = self.app.world_mut();
-        let frames: Vec<Entity> = world.resource::<Arrivals>().iter().map(|arrival| arrival.connection).collect();
+        let frames: Vec<Entity> =
+            world.resource::<Arrivals>().iter().map(|arrival| arrival.connection).collect();
         for connection in frames {
             violations.push(format!("no protocol has taken the frames of {connection}"));
         }
@@ -211,7 +217,8 @@ impl Hub {
         let mut connections = world.query_filtered::<(), With<Connection>>();
         let waiting = world.resource::<WaitingAnswers>().in_flight();
         if connections.iter(world).len() == 0 && waiting > 0 {
-            violations.push(format!("{waiting} requests wait for a deferred answer, and nobody is connected"));
+            violations
+                .push(format!("{waiting} requests wait for a deferred answer, and nobody is connected"));
         }
     }
 }

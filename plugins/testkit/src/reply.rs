@@ -54,7 +54,10 @@ impl PendingReply {
             Ok(reply) => reply,
             Err(error) => {
                 let name = std::any::type_name::<R>();
-                fail(hub.get_mut().report(client, format_args!("a {name} as reply to `{route}`, but: {error}")))
+                fail(
+                    hub.get_mut()
+                        .report(client, format_args!("a {name} as reply to `{route}`, but: {error}")),
+                )
             }
         }
     }
@@ -71,7 +74,9 @@ impl PendingReply {
             Ok(Ok(Body(bytes))) => format!("it was answered: \"{}\"", bytes.escape_ascii()),
             Err(error) => error.to_string(),
         };
-        fail(hub.report(self.client, format_args!("a refusal of the request to `{}`, but: {but}", self.route)))
+        fail(
+            hub.report(self.client, format_args!("a refusal of the request to `{}`, but: {but}", self.route)),
+        )
     }
 
     /// The reply as it came, for a handler that writes its own bytes.
@@ -122,6 +127,9 @@ fn ended(talk: &Talk) -> ClientError {
 
 impl std::fmt::Debug for PendingReply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PendingReply").field("route", &self.route).field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("PendingReply")
+            .field("route", &self.route)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }

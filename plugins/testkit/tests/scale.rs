@@ -14,18 +14,21 @@ fn five_thousand_clients_each_ask() {
     let mut server = TestServer::new(|app: &mut App| {
         app.add_handler("double", double);
     });
-    let t=std::time::Instant::now();
+    let t = std::time::Instant::now();
     let mut clients: Vec<_> = (0..1000).map(|_| server.connect()).collect();
-    eprintln!("connect {:?}",t.elapsed());
+    eprintln!("connect {:?}", t.elapsed());
     for (number, client) in clients.iter_mut().enumerate() {
         let reply: u64 = client.request("double", &(number as u32)).expect_reply();
         assert_eq!(reply, number as u64 * 2);
     }
-    eprintln!("ask {:?}",t.elapsed());
+    eprintln!("ask {:?}", t.elapsed());
     server.check_invariants();
-    eprintln!("check {:?}",t.elapsed());
+    eprintln!("check {:?}", t.elapsed());
     server.advance(Duration::from_secs(11));
-    eprintln!("advance {:?}",t.elapsed());
+    eprintln!("advance {:?}", t.elapsed());
     assert_eq!(server.causes().len(), 1000);
-    drop(clients); eprintln!("drop {:?}",t.elapsed()); drop(server); eprintln!("drop {:?}",t.elapsed());
+    drop(clients);
+    eprintln!("drop {:?}", t.elapsed());
+    drop(server);
+    eprintln!("drop {:?}", t.elapsed());
 }

@@ -3,9 +3,7 @@
 
 use bevy_app::{App, FixedUpdate, Plugin};
 use bevy_ecs::prelude::*;
-use portcullis_dispatch::{
-    AppDispatchExt, Defer, Deferred, Pusher, Received, Refusal, Request, Responder,
-};
+use portcullis_dispatch::{AppDispatchExt, Defer, Deferred, Pusher, Received, Refusal, Request, Responder};
 use portcullis_watchdog::{AgentTemplate, DefaultAgent};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -75,7 +73,11 @@ fn shout(request: Request<News>, players: Query<Entity, With<Player>>, mut pushe
 }
 
 /// Answered when somebody takes the responder.
-fn wait(request: Request<()>, mut defer: Defer, mut waiting: ResMut<Waiting>) -> Result<Deferred<u32>, Refusal> {
+fn wait(
+    request: Request<()>,
+    mut defer: Defer,
+    mut waiting: ResMut<Waiting>,
+) -> Result<Deferred<u32>, Refusal> {
     let (deferred, responder) = defer.begin(&request)?;
     waiting.0.push(responder);
     Ok(deferred)
