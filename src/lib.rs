@@ -31,7 +31,7 @@
 //! fn main() -> AppExit {
 //!     App::new()
 //!         .add_plugins(ServerPlugins)
-//!         .add_plugins(NativePlugin::listen("127.0.0.1:4000".parse().unwrap()))
+//!         .add_plugins(NativePlugin::listen("127.0.0.1:4000"))
 //!         .add_handler("arena.join", join)
 //!         .run()
 //! }
@@ -78,3 +78,8 @@ pub mod prelude {
     pub use portcullis_net::{DriverKind, IoRuntime, Listener, NetPlugin};
     pub use portcullis_skynet::SkynetPlugin;
 }
+
+/// The README's examples compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;
