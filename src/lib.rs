@@ -52,6 +52,7 @@ pub use portcullis_watchdog as watchdog;
 
 pub use bytes;
 
+pub mod demo;
 mod plugins;
 
 pub use plugins::ServerPlugins;

@@ -107,14 +107,22 @@ pub struct Demo {
     pub simpledb_bytes: Size,
 }
 
+impl Config {
+    /// All settings as TOML: what `--print-config` prints, and `--config` reads.
+    pub fn to_toml(&self) -> Result<String, super::Failure> {
+        toml::to_string(self).map_err(|error| super::Failure::Internal(error.to_string()))
+    }
+}
+
 /// Reads the configuration, with the variables over it.
 pub fn load(
     file: Option<&Path>,
     variables: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<(Config, Source), Fault> {
     let text = match file {
-        Some(file) => fs::read_to_string(file)
-            .map_err(|error| Fault::Unreadable { file: file.to_path_buf(), error })?,
+        Some(file) => {
+            fs::read_to_string(file).map_err(|error| Fault::Unreadable { file: file.to_path_buf(), error })?
+        }
         None => BUILT_IN.to_owned(),
     };
     let mut source = Source::new(file, &text);
@@ -123,8 +131,8 @@ pub fn load(
         Some(_) => over_built_in(said, &source)?,
         None => said,
     };
-    let config = reading::read(&table)
-        .map_err(|misfit| source.fault(&misfit.key, &misfit.value, misfit.problem))?;
+    let config =
+        reading::read(&table).map_err(|misfit| source.fault(&misfit.key, &misfit.value, misfit.problem))?;
     let config = environment::apply(config, &mut source, variables)?;
     Ok((config, source))
 }

@@ -43,7 +43,11 @@ impl Schemas {
                 true => ("schema_s2c", &listener.schema_s2c),
                 false => ("schema_c2s", &listener.schema_c2s),
             };
-            SchemaFault { key, file: file.clone(), problem: format!("holds no usable sproto schema: {error}") }
+            SchemaFault {
+                key,
+                file: file.clone(),
+                problem: format!("holds no usable sproto schema: {error}"),
+            }
         })
     }
 }

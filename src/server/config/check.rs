@@ -2,7 +2,7 @@
 
 use super::{Config, Fault, Listener, Source, Speaks};
 use crate::server::schemas::Schemas;
-use std::{collections::HashMap, net::SocketAddr};
+use std::collections::HashMap;
 use tracing_subscriber::EnvFilter;
 
 /// Checks a configuration that could be read.
@@ -11,16 +11,24 @@ use tracing_subscriber::EnvFilter;
 /// The first thing that is wrong.
 pub fn check(config: &Config, source: &Source) -> Result<(), Fault> {
     if let Err(error) = EnvFilter::builder().parse(&config.log.filter) {
-        let problem = format!("will not do ({error}): write it as \"portcullis_net=debug,portcullis_gate=warn\"");
+        let problem =
+            format!("will not do ({error}): write it as \"portcullis_net=debug,portcullis_gate=warn\"");
         return Err(source.fault("log.filter", &format!("{:?}", config.log.filter), problem));
     }
     let limits = &config.limits;
     for (less, more, small, large) in [
         (limits.max_frame, limits.held, "max_frame", "held"),
-        (limits.max_frame_before_login, limits.held_before_login, "max_frame_before_login", "held_before_login"),
+        (
+            limits.max_frame_before_login,
+            limits.held_before_login,
+            "max_frame_before_login",
+            "held_before_login",
+        ),
     ] {
         if less.size() > more.size() {
-            let problem = format!("will not do: limits.{large} must hold at least one frame of it: raise that, or lower this");
+            let problem = format!(
+                "will not do: limits.{large} must hold at least one frame of it: raise that, or lower this"
+            );
             return Err(source.fault(&format!("limits.{small}"), &less.size().to_string(), problem));
         }
     }
@@ -33,15 +41,21 @@ pub fn check(config: &Config, source: &Source) -> Result<(), Fault> {
         let fault = |key: &str, value: &str, problem: String| {
             Err(source.fault(&format!("listener.{name}.{key}"), value, problem))
         };
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
-            let problem = "will not do as a name: use lower case letters, digits and _, so that variables can name it";
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        {
+            let problem =
+                "will not do as a name: use lower case letters, digits and _, so that variables can name it";
             return Err(source.fault(&format!("listener.{name}"), "", problem));
         }
         if let Some(other) = taken.insert(listener.address.0, name)
             && listener.address.0.port() != 0
         {
             let address = format!("{:?}", listener.address.0.to_string());
-            return fault("address", &address, format!("is the address of listener.{other} too: choose another port"));
+            return fault(
+                "address",
+                &address,
+                format!("is the address of listener.{other} too: choose another port"),
+            );
         }
         served_by_its_own(listener, &fault)?;
         Schemas::of(listener)
@@ -73,7 +87,11 @@ fn served_by_its_own(
     }
     if speaks == Speaks::Raw && listener.heartbeat_seconds.limit().is_some() {
         let value = listener.heartbeat_seconds.get().to_string();
-        return fault("heartbeat_seconds", &value, "means nothing to the protocol raw: set it to 0".to_owned());
+        return fault(
+            "heartbeat_seconds",
+            &value,
+            "means nothing to the protocol raw: set it to 0".to_owned(),
+        );
     }
     Ok(())
 }
@@ -82,12 +100,14 @@ fn served_by_its_own(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::SocketAddr;
 
     #[test]
     fn the_built_in_configuration_is_sound() {
         let (config, source) = crate::server::config::load(None, std::iter::empty()).unwrap();
         check(&config, &source).unwrap();
-        let addresses: Vec<SocketAddr> = config.listener.values().map(|listener| listener.address.0).collect();
+        let addresses: Vec<SocketAddr> =
+            config.listener.values().map(|listener| listener.address.0).collect();
         assert_eq!(addresses.len(), 3);
     }
 }

@@ -60,8 +60,9 @@ fn collect(above: &str, table: &Table, keys: &mut Vec<String>) {
 /// Sets a key that is there already; what it holds says how to read the text.
 fn set(table: &mut Table, key: &str, text: &str) {
     let (path, name) = key.rsplit_once('.').unwrap_or(("", key));
-    let section =
-        path.split('.').try_fold(table, |table, section| table.get_mut(section).and_then(Value::as_table_mut));
+    let section = path
+        .split('.')
+        .try_fold(table, |table, section| table.get_mut(section).and_then(Value::as_table_mut));
     if let Some(value) = section.and_then(|section| section.get_mut(name)) {
         *value = like(value, text);
     }

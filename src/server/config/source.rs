@@ -108,7 +108,8 @@ fn line_of(text: &str, at: usize) -> usize {
 /// Errors are one line, whatever a file holds.
 fn excerpt(text: &str) -> String {
     const LONGEST: usize = 60;
-    let mut short: String = text.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut short: String =
+        text.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(LONGEST).is_some() {
         short.push('…');
     }

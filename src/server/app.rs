@@ -1,0 +1,170 @@
+//! The app that a configuration describes.
+
+use super::{
+    Failure,
+    config::{Config, Driver, Limits, Listener as Settings, Serve, Source, Speaks},
+    schemas::Schemas,
+};
+use portcullis::{
+    core::{DrainLimit, Framing, InboundLimit, MaxFrame, OutboxLimit},
+    demo::{
+        chat::{self, ChatPlugin},
+        echo::{self, EchoPlugin},
+        simpledb::SimpleDbPlugin,
+    },
+    gate::{
+        DenyList, GatePlugin, MaxClients, MaxConnections, PerAddressLimit, PreLoginBudget, parse_network,
+    },
+    prelude::*,
+    watchdog::{
+        AgentTemplate, HandshakeLimit, HeartbeatInterval, IdleLimit, LoginLimit, WatchdogDefaults,
+        WatchdogPlugin,
+    },
+};
+use std::time::Duration;
+
+/// Assembles the server. Nothing listens before the app is finished.
+pub fn build(config: &Config, source: &Source) -> Result<App, Failure> {
+    let mut app = App::new();
+    let plugins = ServerPlugins
+        .set(NetPlugin { driver: driver(config) })
+        .set(gate(config))
+        .set(WatchdogPlugin { defaults: deadlines(&config.limits) });
+    app.add_plugins((plugins, SignalPlugin))
+        .insert_resource(TickRate::from_hz(config.server.tick_rate.get()))
+        .insert_resource(DrainLimit(config.server.drain_seconds.duration()));
+    for demo in [Serve::SimpleDb, Serve::Echo, Serve::Chat] {
+        if config.listener.values().any(|listener| listener.serve == demo) {
+            add_demo(&mut app, demo, config);
+        }
+    }
+    for (name, listener) in &config.listener {
+        add_listener(&mut app, name, listener, &config.limits, source)?;
+    }
+    Ok(app)
+}
+
+fn driver(config: &Config) -> DriverKind {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    match (config.net.driver, config.net.threads.limit()) {
+        (Driver::Auto, _) => DriverKind::Auto,
+        (Driver::Inline, _) => DriverKind::Inline,
+        (Driver::Thread, threads) => DriverKind::Thread(threads.unwrap_or((cores / 4).clamp(1, 4))),
+    }
+}
+
+fn gate(config: &Config) -> GatePlugin {
+    let mut deny = DenyList::default();
+    for network in config.gate.deny.iter().filter_map(|network| parse_network(&network.0).ok()) {
+        deny.add(network);
+    }
+    GatePlugin {
+        max_connections: MaxConnections(config.gate.max_connections.size()),
+        per_address: PerAddressLimit {
+            remote: config.gate.per_address.limit(),
+            loopback: config.gate.per_loopback_address.limit(),
+        },
+        before_login: PreLoginBudget {
+            max_frame: config.limits.max_frame_before_login.size(),
+            held: config.limits.held_before_login.size(),
+        },
+        deny,
+    }
+}
+
+fn deadlines(limits: &Limits) -> WatchdogDefaults {
+    WatchdogDefaults {
+        handshake: HandshakeLimit(limits.handshake_seconds.limit().unwrap_or(Duration::MAX)),
+        login: LoginLimit(limits.login_seconds.limit().unwrap_or(Duration::MAX)),
+        ..WatchdogDefaults::default()
+    }
+}
+
+fn add_demo(app: &mut App, demo: Serve, config: &Config) {
+    match demo {
+        Serve::SimpleDb => app.add_plugins(SimpleDbPlugin {
+            max_keys: config.demo.simpledb_keys.size(),
+            max_bytes: config.demo.simpledb_bytes.size(),
+        }),
+        Serve::Echo => app.add_plugins(EchoPlugin),
+        Serve::Chat => app.add_plugins(ChatPlugin),
+        Serve::Nothing => app,
+    };
+}
+
+fn add_listener(
+    app: &mut App,
+    name: &str,
+    settings: &Settings,
+    limits: &Limits,
+    source: &Source,
+) -> Result<(), Failure> {
+    let heartbeat = settings.heartbeat_seconds.limit();
+    match settings.protocol {
+        Speaks::Skynet => {
+            let gate = Schemas::of(settings).map_err(|error| {
+                source.fault(
+                    &format!("listener.{name}.{}", error.key),
+                    &format!("{:?}", error.file),
+                    error.problem,
+                )
+            })?;
+            if let Some(gate) = gate {
+                app.add_plugins(gate.with(listen(name, settings, limits, Framing::BE16)));
+            }
+        }
+        Speaks::Raw => {
+            let gate = SkynetPlugin::raw(echo::ROUTE);
+            app.add_plugins(gate.with(listen(name, settings, limits, Framing::BE16)));
+        }
+        Speaks::Native => {
+            let mut native = NativePlugin::default();
+            if settings.serve == Serve::Chat {
+                native = native.manifest(chat::manifest());
+            }
+            if let Some(heartbeat) = heartbeat {
+                native = native.heartbeat(heartbeat);
+            }
+            app.add_plugins(native.with(listen(name, settings, limits, Framing::LE32)));
+        }
+    }
+    Ok(())
+}
+
+/// Gives a listener entity its name and policies, and opens it.
+fn listen(
+    name: &str,
+    settings: &Settings,
+    limits: &Limits,
+    framing: Framing,
+) -> impl Fn(&mut EntityWorldMut) + Send + Sync + 'static + use<> {
+    let policies = (
+        Name::new(name.to_owned()),
+        MaxFrame(limits.max_frame.size()),
+        InboundLimit(limits.held.size()),
+        OutboxLimit(limits.outbox.size()),
+        IdleLimit(settings.idle_seconds.limit().unwrap_or(Duration::MAX)),
+    );
+    let max_clients = settings.max_clients.limit().map(MaxClients);
+    let heartbeat = settings.heartbeat_seconds.limit().map(HeartbeatInterval);
+    let agent = (settings.serve == Serve::SimpleDb).then(|| AgentTemplate::new(|| ()));
+    let socket = Listener {
+        nodelay: settings.nodelay,
+        backlog: settings.backlog.small(),
+        ..Listener::new(settings.address.0, framing)
+    };
+    move |listener| {
+        listener.insert(policies.clone());
+        if let Some(max_clients) = max_clients {
+            listener.insert(max_clients);
+        }
+        if let Some(heartbeat) = heartbeat {
+            listener.insert(heartbeat);
+        }
+        if let Some(agent) = &agent {
+            listener.insert(agent.clone());
+        }
+        // Last, so that the policies are there before the first connection is.
+        listener.insert(socket.clone());
+    }
+}
