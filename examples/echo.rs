@@ -6,6 +6,8 @@
 //! printf '\0\005hello' | nc -q1 127.0.0.1 7000 | xxd
 //! ```
 
+#![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
+
 use portcullis::prelude::*;
 
 fn main() -> AppExit {

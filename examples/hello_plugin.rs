@@ -2,6 +2,8 @@
 //!
 //! `cargo run --example hello_plugin` serves it; `cargo run --example hello_plugin -- ann` joins as a client.
 
+#![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
+
 use portcullis::{native::Manifest, prelude::*, watchdog::AgentTemplate};
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +53,7 @@ fn main() -> AppExit {
     App::new()
         .add_plugins((ServerPlugins, SignalPlugin, native, HelloPlugin))
         .add_systems(Startup, || {
-            println!("listening on {ADDRESS}; join by: cargo run --example hello_plugin -- ann")
+            println!("listening on {ADDRESS}; join by: cargo run --example hello_plugin -- ann");
         })
         .run()
 }

@@ -7,6 +7,8 @@
 //! printf '\0\005hello\0\004darn' | nc -q1 127.0.0.1 7000 | xxd
 //! ```
 
+#![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
+
 use portcullis::{core::AcceptedBy, prelude::*};
 use std::time::Duration;
 

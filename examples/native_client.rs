@@ -6,6 +6,8 @@
 //! cargo run --example native_client -- ann "hello, all"
 //! ```
 
+#![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
+
 use portcullis::{
     demo::chat::{ECHO, Echo, Heard, SAID, SAY, Said, Say, manifest},
     native::{ClientError, client::blocking::Client},

@@ -7,6 +7,8 @@
 //! printf '\0\004\025\002\004\004' | nc -q1 127.0.0.1 8888 | xxd
 //! ```
 
+#![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
+
 use portcullis::{
     prelude::*,
     watchdog::{HeartbeatDue, HeartbeatInterval, IdleLimit, Kick},

@@ -14,7 +14,7 @@ use std::{env, path::PathBuf, process::ExitCode};
 /// A game server in which every network connection is an entity.
 ///
 /// Without options it runs the demo servers of its built-in configuration. Every key of a configuration can be set by
-/// an environment variable too: PORTCULLIS_<SECTION>_<KEY>, PORTCULLIS_LISTENER_<NAME>_<KEY>.
+/// an environment variable too, as `PORTCULLIS_NET_DRIVER` or `PORTCULLIS_LISTENER_SKYNET_ADDRESS`.
 #[derive(Parser, Debug)]
 #[command(version)]
 struct Arguments {

@@ -1,5 +1,7 @@
 //! The headless server as its operator runs it: the real binary, real sockets, exit codes.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the message")]
+
 use std::{
     collections::HashMap,
     fs,

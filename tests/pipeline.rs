@@ -1,5 +1,7 @@
 //! What handlers, streams and mods may rely on: in memory, and over TCP under both drivers.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the message")]
+
 use portcullis::{
     dispatch::{Counters, DeferLimits, Outcome},
     prelude::*,

@@ -1,6 +1,8 @@
 //! skynet's recorded conversations, replayed against its example server as we serve it: in memory, and over TCP under
 //! both drivers. The bytes are those of the original; see `tests/vectors/skynet/README.md`.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the message")]
+
 use portcullis::{
     core::OutboxLimit,
     demo::simpledb::{CLIENT_TO_SERVER, SERVER_TO_CLIENT, SimpleDbPlugin},

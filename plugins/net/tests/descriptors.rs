@@ -1,5 +1,6 @@
 //! Alone in its file: it lowers a limit of the whole process.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the message")]
 #![cfg(target_os = "linux")]
 
 mod common;

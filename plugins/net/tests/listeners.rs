@@ -1,8 +1,9 @@
 //! Listeners as entities, under both drivers.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the message")]
+
 mod common;
 
-use bevy_ecs::prelude::*;
 use common::under_both_drivers;
 use portcullis_core::*;
 use portcullis_net::{BindError, Listener, ListenerHandle};

@@ -1,8 +1,9 @@
 //! What peers do to sockets, and what the world sees of it. Each test runs under both drivers.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the message")]
+
 mod common;
 
-use bevy_ecs::prelude::*;
 use common::{StartAtOnce, under_both_drivers};
 use portcullis_core::*;
 use std::{

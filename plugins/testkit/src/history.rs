@@ -86,7 +86,7 @@ impl History {
     }
 
     /// The connection from this address, when it is not one of the first `before`.
-    pub(crate) fn from_peer(&self, peer: SocketAddr, before: usize) -> Option<Entity> {
+    pub(crate) fn opened_by(&self, peer: SocketAddr, before: usize) -> Option<Entity> {
         self.by_peer.get(&peer).filter(|(number, _)| *number >= before).map(|&(_, connection)| connection)
     }
 

@@ -215,7 +215,7 @@ impl Hub {
         let pipe = &self.peers[id].pipe;
         let entity = pipe.entity.or_else(|| {
             let (address, before) = pipe.address()?;
-            self.history().from_peer(address, before)
+            self.history().opened_by(address, before)
         });
         self.peers[id].pipe.entity = entity;
         entity

@@ -55,7 +55,7 @@ on_every_transport! {
         assert!(ann.is_open());
         server.trigger(Kick::new(ann.entity(), "no room for cheats"));
         ann.expect_closed(Cause::Kicked);
-        let goodbye = ann.goodbye().unwrap();
+        let goodbye = ann.goodbye().expect("kicks are explained");
         assert_eq!((goodbye.cause, goodbye.reason.as_deref()), (Some(Cause::Kicked), Some("no room for cheats")));
         assert!(!ann.is_open());
         assert_eq!(server.causes(), [(ann.entity(), Cause::Kicked)]);

@@ -44,7 +44,7 @@ impl Edge {
             .insert_resource(StartAtOnce(true))
             .add_systems(Ingress, (admit.in_set(IngressSystems::Admit), take.in_set(IngressSystems::Decode)))
             .add_observer(|event: On<Closed>, mut seen: ResMut<Seen>| {
-                seen.closed.push((event.entity, event.cause))
+                seen.closed.push((event.entity, event.cause));
             })
             .add_observer(|event: On<Backlogged>, mut seen: ResMut<Seen>| seen.backlog.push(event.bytes));
         app.finish();
