@@ -1,7 +1,7 @@
 //! The connection entity: what each connection carries, and how it is tied to others.
 
 use crate::{Cause, Outbox};
-use bevy_ecs::{entity::EntityHashSet, prelude::*};
+use bevy_ecs::{entity::EntityHashSet, lifecycle::HookContext, prelude::*, world::DeferredWorld};
 use std::{borrow::Cow, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 /// A network connection. It lives from accept until its socket is closed; the entity is its id everywhere.
@@ -54,10 +54,19 @@ pub struct Closing {
     pub reason: Option<Cow<'static, str>>,
 }
 
-/// The I/O side of a connection.
+/// The I/O side of a connection. Without it there is no connection: when it goes, by a despawn from wherever, the
+/// socket is closed at once.
 #[derive(Component, Clone)]
-#[component(immutable)]
+#[component(immutable, on_discard = Self::hang_up)]
 pub struct Link(pub Arc<dyn Line>);
+
+impl Link {
+    fn hang_up(world: DeferredWorld, context: HookContext) {
+        if let Some(link) = world.get::<Self>(context.entity) {
+            link.0.close(Duration::ZERO);
+        }
+    }
+}
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -13,8 +13,10 @@ use std::{
 
 /// Frames taken from the queue in one run of [`Ingress`](crate::Ingress), so that ticks stay on time.
 const FRAMES_PER_RUN: usize = 8192;
-/// Other items taken in one run.
-const ITEMS_PER_RUN: usize = 4096;
+/// Bytes taken in one run: a packed format may unpack to many times that.
+const BYTES_PER_RUN: usize = 4 * 1024 * 1024;
+/// Items of all kinds taken in one run.
+const ITEMS_PER_RUN: usize = 8192;
 /// How long what is queued may take to leave before the socket is closed all the same.
 pub const FLUSH_BEFORE_CLOSE: Duration = Duration::from_secs(1);
 
@@ -34,13 +36,14 @@ pub(crate) fn receive(world: &mut World) {
     let intake = world.resource::<Intake>().clone();
     let mut arrivals = std::mem::take(&mut *world.resource_mut::<Arrivals>());
     arrivals.list.clear();
-    let (mut frame_count, mut items) = (0, 0);
-    while frame_count < FRAMES_PER_RUN && items < ITEMS_PER_RUN {
+    let (mut frame_count, mut bytes, mut items) = (0, 0, 0);
+    while frame_count < FRAMES_PER_RUN && bytes < BYTES_PER_RUN && items < ITEMS_PER_RUN {
         let Ok(item) = intake.take() else { break };
         items += 1;
         match item {
             Inbound::Frames { connection, received, frames } => {
                 frame_count += frames.len();
+                bytes += frames.byte_len();
                 arrive(world, Arrival { connection, received, frames }, &mut arrivals);
             }
             Inbound::Opened(opening) => open(world, *opening),

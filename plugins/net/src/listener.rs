@@ -120,12 +120,16 @@ impl Control {
 
 pub(crate) fn open(
     event: On<Insert<Listener>>,
-    listeners: Query<&Listener>,
+    listeners: Query<(&Listener, Option<&ListenerHandle>)>,
     io: Option<Res<IoRuntime>>,
     funnel: Res<Funnel>,
     mut commands: Commands,
 ) {
-    let Ok(listener) = listeners.get(event.entity) else { return };
+    let Ok((listener, before)) = listeners.get(event.entity) else { return };
+    // With other settings than it had.
+    if let Some(before) = before {
+        before.control.set(CLOSED);
+    }
     let bound = match &io {
         Some(io) => bind(listener, io),
         None => Err(io::Error::other("there is no I/O runtime")),

@@ -223,3 +223,18 @@ fn sockets_of_one_listener_are_told_apart() {
         assert_eq!(world.query::<&Connection>().iter(world).count(), 0);
     });
 }
+
+#[test]
+fn despawning_a_connection_closes_its_socket() {
+    under_both_drivers(|mut edge| {
+        let (mut socket, connection) = edge.connect();
+        edge.app.world_mut().despawn(connection);
+        socket.set_nonblocking(true).unwrap();
+        loop {
+            match socket.read(&mut [0; 8]) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => edge.run(),
+                end => break assert!(matches!(end, Ok(0) | Err(_))),
+            }
+        }
+    });
+}
