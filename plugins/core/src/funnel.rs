@@ -9,7 +9,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
@@ -91,6 +91,8 @@ struct Shared {
     load: AtomicUsize,
     /// Wakes a driver that sleeps inside the ECS thread.
     driver: AtomicWaker,
+    /// It does sleep: for all items but the first, a look at this is cheaper than a wake-up.
+    asleep: AtomicBool,
     waiting: Mutex<Vec<Waker>>,
 }
 
@@ -103,6 +105,7 @@ impl Funnel {
             ids: world.entity_allocator().build_remote_allocator(),
             load: AtomicUsize::new(0),
             driver: AtomicWaker::new(),
+            asleep: AtomicBool::new(false),
             waiting: Mutex::new(Vec::new()),
         });
         (Self { shared: Arc::clone(&shared), sender }, Intake { shared, receiver })
@@ -122,7 +125,11 @@ impl Funnel {
     pub fn send(&self, item: Inbound) {
         self.shared.load.fetch_add(load_of(&item), Ordering::Relaxed);
         // The world may be gone already while the last tasks end.
-        if self.sender.send(item).is_ok() {
+        let sent = self.sender.send(item).is_ok();
+        if sent
+            && self.shared.asleep.load(Ordering::SeqCst)
+            && self.shared.asleep.swap(false, Ordering::SeqCst)
+        {
             self.shared.driver.wake();
         }
     }
@@ -186,20 +193,26 @@ impl Intake {
             return Poll::Ready(());
         }
         self.shared.driver.register(context.waker());
+        self.shared.asleep.store(true, Ordering::SeqCst);
+        // What was sent before that is seen here, what is sent after it sees that we sleep.
         if self.receiver.is_empty() { Poll::Pending } else { Poll::Ready(()) }
     }
 
-    /// Takes the next item.
-    pub(crate) fn take(&self) -> Result<Inbound, TryRecvError> {
+    /// Takes the next item, and adds what it counts to `load`, which is to be given back.
+    pub(crate) fn take(&self, load: &mut usize) -> Result<Inbound, TryRecvError> {
         let item = self.receiver.try_recv()?;
-        let load = load_of(&item);
+        *load += load_of(&item);
+        Ok(item)
+    }
+
+    /// Gives back the load of what was taken; transports that waited for it go on.
+    pub(crate) fn give_back(&self, load: usize) {
         let before = self.shared.load.fetch_sub(load, Ordering::SeqCst);
         if before >= MAX_LOAD && before - load < MAX_LOAD {
             let waiting =
                 std::mem::take(&mut *self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner));
             waiting.into_iter().for_each(Waker::wake);
         }
-        Ok(item)
     }
 }
 

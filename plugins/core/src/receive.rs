@@ -32,19 +32,19 @@ pub(crate) struct Endings {
 pub struct Arriving(pub Vec<Entity>);
 
 /// Drains the queue: new connections become entities, frames become [`Arrivals`].
-pub(crate) fn receive(world: &mut World) {
+pub(crate) fn receive(world: &mut World, readers: &mut QueryState<Reader>) {
     let intake = world.resource::<Intake>().clone();
     let mut arrivals = std::mem::take(&mut *world.resource_mut::<Arrivals>());
     arrivals.list.clear();
-    let (mut frame_count, mut bytes, mut items) = (0, 0, 0);
+    let (mut frame_count, mut bytes, mut items, mut load) = (0, 0, 0, 0);
     while frame_count < FRAMES_PER_RUN && bytes < BYTES_PER_RUN && items < ITEMS_PER_RUN {
-        let Ok(item) = intake.take() else { break };
+        let Ok(item) = intake.take(&mut load) else { break };
         items += 1;
         match item {
             Inbound::Frames { connection, received, frames } => {
                 frame_count += frames.len();
                 bytes += frames.byte_len();
-                arrive(world, Arrival { connection, received, frames }, &mut arrivals);
+                arrive(world, readers, Arrival { connection, received, frames }, &mut arrivals);
             }
             Inbound::Opened(opening) => open(world, *opening),
             Inbound::Ended { connection, cause } => {
@@ -61,24 +61,24 @@ pub(crate) fn receive(world: &mut World) {
             }
         }
     }
+    intake.give_back(load);
     *world.resource_mut::<Arrivals>() = arrivals;
     world.flush();
 }
 
-fn arrive(world: &mut World, arrival: Arrival, arrivals: &mut Arrivals) {
-    let Ok(mut connection) = world.get_entity_mut(arrival.connection) else { return };
+/// What an arrival touches.
+type Reader = (&'static Link, &'static mut Traffic, Has<Closing>);
+
+fn arrive(world: &mut World, readers: &mut QueryState<Reader>, arrival: Arrival, arrivals: &mut Arrivals) {
+    let Ok((link, mut traffic, closing)) = readers.get_mut(world, arrival.connection) else { return };
     let (count, bytes) = (arrival.frames.len(), arrival.frames.byte_len());
-    if let Some(link) = connection.get::<Link>() {
-        link.0.delivered(count, bytes);
-    }
-    if connection.contains::<Closing>() {
+    link.0.delivered(count, bytes);
+    if closing {
         return;
     }
-    if let Some(mut traffic) = connection.get_mut::<Traffic>() {
-        traffic.received += count as u64;
-        traffic.bytes_received += bytes as u64;
-        traffic.last_received = arrival.received;
-    }
+    traffic.received += count as u64;
+    traffic.bytes_received += bytes as u64;
+    traffic.last_received = arrival.received;
     arrivals.list.push(arrival);
 }
 

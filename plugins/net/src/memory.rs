@@ -234,8 +234,7 @@ impl Line for Shared {
 
     fn close(&self, flush_within: Duration) {
         let mut state = self.state();
-        state.close.get_or_insert(flush_within);
-        if flush_within.is_zero() {
+        if *state.close.get_or_insert(flush_within) == Duration::ZERO {
             state.backlog.clear();
         }
         // There is no timer here: what is queued can still be read.

@@ -118,6 +118,11 @@ impl Serve {
         if let Poll::Ready(cause) = self.read(context) {
             return Poll::Ready(cause);
         }
+        // Most polls are for reading alone.
+        if self.timer.is_none() && !self.line.attention.load(Ordering::SeqCst) {
+            return Poll::Pending;
+        }
+        self.line.attention.store(false, Ordering::SeqCst);
         let (queued, close) = match self.write(context) {
             Poll::Ready(cause) => return Poll::Ready(cause),
             Poll::Pending => {

@@ -7,14 +7,16 @@ use std::{
     fmt, io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 use tokio::net::tcp::OwnedWriteHalf;
 
 /// Frames of one connection that may wait for the world; the limit in bytes is set by the world.
-const MAX_UNDELIVERED: usize = 64;
+const MAX_UNDELIVERED: u64 = 64;
+/// One frame, where frames and bytes are counted in one number. A connection's bytes are bounded far below it.
+const FRAME: u64 = 1 << 40;
 /// What the world and the task share.
 pub(crate) struct TcpLine {
     pub(crate) writer: OwnedWriteHalf,
@@ -25,8 +27,10 @@ pub(crate) struct TcpLine {
     pub(crate) task: AtomicWaker,
     pub(crate) started: AtomicBool,
     paused: AtomicBool,
-    undelivered_frames: AtomicUsize,
-    undelivered_bytes: AtomicUsize,
+    /// Bytes in the lower part, frames above [`FRAME`].
+    undelivered: AtomicU64,
+    /// There is something to write, or to close: the task has to look at `sending`.
+    pub(crate) attention: AtomicBool,
     pub(crate) max_frame: AtomicUsize,
     pub(crate) max_held: AtomicUsize,
 }
@@ -59,8 +63,8 @@ impl TcpLine {
             task: AtomicWaker::new(),
             started: AtomicBool::new(false),
             paused: AtomicBool::new(false),
-            undelivered_frames: AtomicUsize::new(0),
-            undelivered_bytes: AtomicUsize::new(0),
+            undelivered: AtomicU64::new(0),
+            attention: AtomicBool::new(false),
             max_frame: AtomicUsize::new(0),
             max_held: AtomicUsize::new(0),
         })
@@ -76,8 +80,14 @@ impl TcpLine {
         self.write_some(&mut sending);
         if sending.queued() > 0 || sending.failed {
             drop(sending);
-            self.task.wake();
+            self.call();
         }
+    }
+
+    /// Has the task look at what is to be sent.
+    fn call(&self) {
+        self.attention.store(true, Ordering::SeqCst);
+        self.task.wake();
     }
 
     pub(crate) fn write_some(&self, sending: &mut Sending) {
@@ -96,8 +106,7 @@ impl TcpLine {
 
     /// Counts frames on their way to the world.
     pub(crate) fn delivering(&self, frames: usize, bytes: usize) {
-        self.undelivered_frames.fetch_add(frames, Ordering::SeqCst);
-        self.undelivered_bytes.fetch_add(bytes, Ordering::SeqCst);
+        self.undelivered.fetch_add(frames as u64 * FRAME + bytes as u64, Ordering::SeqCst);
     }
 
     /// Whether the socket must wait for the world; the world wakes the task when it need not any more.
@@ -112,8 +121,9 @@ impl TcpLine {
 
     /// Whether the world has so much of this connection that its socket must wait.
     fn is_ahead(&self) -> bool {
-        self.undelivered_frames.load(Ordering::SeqCst) >= MAX_UNDELIVERED
-            || self.undelivered_bytes.load(Ordering::SeqCst) >= self.max_held.load(Ordering::Relaxed)
+        let undelivered = self.undelivered.load(Ordering::SeqCst);
+        undelivered / FRAME >= MAX_UNDELIVERED
+            || undelivered % FRAME >= self.max_held.load(Ordering::Relaxed) as u64
     }
 }
 
@@ -162,14 +172,13 @@ impl Line for TcpLine {
         let stuck = sending.failed || (queued > 0 && (self.lane.is_none() || queued >= FIRST_WARNING));
         drop(sending);
         if stuck {
-            self.task.wake();
+            self.call();
         }
         queued
     }
 
     fn delivered(&self, frames: usize, bytes: usize) {
-        self.undelivered_frames.fetch_sub(frames, Ordering::SeqCst);
-        self.undelivered_bytes.fetch_sub(bytes, Ordering::SeqCst);
+        self.undelivered.fetch_sub(frames as u64 * FRAME + bytes as u64, Ordering::SeqCst);
         if self.paused.load(Ordering::SeqCst) && !self.is_ahead() {
             self.paused.store(false, Ordering::SeqCst);
             self.task.wake();
@@ -183,6 +192,6 @@ impl Line for TcpLine {
 
     fn close(&self, flush_within: Duration) {
         self.sending().close.get_or_insert(flush_within);
-        self.task.wake();
+        self.call();
     }
 }
