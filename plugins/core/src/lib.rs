@@ -57,7 +57,7 @@ pub use events::{
 };
 pub use frames::{Assembler, Extent, FrameTooLarge, Frames, Framing};
 pub use funnel::{Funnel, Inbound, Intake, Opening};
-pub use outbox::{DirtyOutboxes, FIRST_WARNING, NotConnected, Outbox, Outboxes, write_outbox};
+pub use outbox::{DirtyOutboxes, FIRST_WARNING, NotConnected, Outbox, OutboxWriter, Outboxes, write_outbox};
 pub use receive::{Arriving, FLUSH_BEFORE_CLOSE};
 pub use runner::{TickRate, run};
 pub use schedule::{Ingress, IngressSystems, TickSystems};

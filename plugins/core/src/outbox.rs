@@ -89,7 +89,39 @@ impl Outboxes<'_, '_> {
     }
 }
 
-/// As [`Outboxes::write`], where the whole world is at hand.
+/// As [`Outboxes`], where the whole world is at hand. Keep it: making one costs more than using it.
+#[derive(Debug)]
+pub struct OutboxWriter(QueryState<&'static mut Outbox>);
+
+impl FromWorld for OutboxWriter {
+    fn from_world(world: &mut World) -> Self {
+        Self(world.query())
+    }
+}
+
+impl OutboxWriter {
+    /// As [`Outboxes::write`].
+    ///
+    /// # Errors
+    /// When the connection does not exist.
+    pub fn write<R>(
+        &mut self,
+        world: &mut World,
+        connection: Entity,
+        write: impl FnOnce(&mut Vec<u8>) -> R,
+    ) -> Result<R, NotConnected> {
+        let mut outbox = self.0.get_mut(world, connection).map_err(|_| NotConnected(connection))?;
+        if outbox.bytes.is_empty() {
+            let spare = world.resource_mut::<DirtyOutboxes>().add(connection);
+            outbox = self.0.get_mut(world, connection).map_err(|_| NotConnected(connection))?;
+            outbox.give(spare);
+        }
+        outbox.frames += 1;
+        Ok(write(&mut outbox.bytes))
+    }
+}
+
+/// As [`OutboxWriter::write`], for once.
 ///
 /// # Errors
 /// When the connection does not exist.
@@ -98,19 +130,7 @@ pub fn write_outbox<R>(
     connection: Entity,
     write: impl FnOnce(&mut Vec<u8>) -> R,
 ) -> Result<R, NotConnected> {
-    let outbox = world.get_mut::<Outbox>(connection);
-    let mut outbox = match outbox {
-        Some(outbox) if !outbox.bytes.is_empty() => outbox,
-        None => return Err(NotConnected(connection)),
-        Some(_) => {
-            let spare = world.resource_mut::<DirtyOutboxes>().add(connection);
-            let mut outbox = world.get_mut::<Outbox>(connection).ok_or(NotConnected(connection))?;
-            outbox.give(spare);
-            outbox
-        }
-    };
-    outbox.frames += 1;
-    Ok(write(&mut outbox.bytes))
+    OutboxWriter::from_world(world).write(world, connection, write)
 }
 
 fn append<R>(

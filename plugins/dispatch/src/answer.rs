@@ -2,7 +2,7 @@
 
 use crate::{Content, Counters, Deferred, IntoBody, Outgoing, Protocol, Protocols, Refusal, request::Origin};
 use bevy_ecs::prelude::*;
-use portcullis_core::{Traffic, write_outbox};
+use portcullis_core::{OutboxWriter, Traffic};
 
 /// What a handler made of a request.
 pub enum Answer<R> {
@@ -84,26 +84,38 @@ impl IntoAnswer<Never> for NoReply {
 }
 
 /// Writes a reply to the outbox. A reply that cannot be encoded becomes an error reply.
-pub(crate) fn write_reply(world: &mut World, protocol: &dyn Protocol, origin: &Origin, body: Content<'_>) {
+pub(crate) fn write_reply(
+    world: &mut World,
+    outboxes: &mut OutboxWriter,
+    protocol: &dyn Protocol,
+    origin: &Origin,
+    body: Content<'_>,
+) {
     let Some(id) = origin.id() else { return };
     let message = Outgoing::Reply { route: origin.route(), id, body };
     let written =
-        write_outbox(world, origin.connection, |out| append(out, |out| protocol.write(out, message)));
+        outboxes.write(world, origin.connection, |out| append(out, |out| protocol.write(out, message)));
     // A connection that is gone needs no answer.
     let Ok(Err(error)) = written else { return };
     tracing::warn!(protocol = protocol.name(), %error, "a reply could not be encoded");
     if let Some(mut traffic) = world.get_mut::<Traffic>(origin.connection) {
         traffic.send_errors += 1;
     }
-    write_refusal(world, protocol, origin, &Refusal::internal());
+    write_refusal(world, outboxes, protocol, origin, &Refusal::internal());
 }
 
 /// Writes an error reply, where the protocol has one.
-pub(crate) fn write_refusal(world: &mut World, protocol: &dyn Protocol, origin: &Origin, refusal: &Refusal) {
+pub(crate) fn write_refusal(
+    world: &mut World,
+    outboxes: &mut OutboxWriter,
+    protocol: &dyn Protocol,
+    origin: &Origin,
+    refusal: &Refusal,
+) {
     let Some(id) = origin.id() else { return };
     let message = Outgoing::Refusal { route: origin.route(), id, refusal };
     let written =
-        write_outbox(world, origin.connection, |out| append(out, |out| protocol.write(out, message)));
+        outboxes.write(world, origin.connection, |out| append(out, |out| protocol.write(out, message)));
     if let Ok(Err(error)) = written {
         tracing::warn!(protocol = protocol.name(), %error, "a refusal could not be encoded");
     }
@@ -122,11 +134,12 @@ pub(crate) fn append<E>(
 pub(crate) fn answer_late(world: &mut World, origin: &Origin, answer: Result<&dyn IntoBody, &Refusal>) {
     let protocols = world.resource::<Protocols>().clone();
     let Some(protocol) = protocols.get(origin.speaks()) else { return };
+    let outboxes = &mut OutboxWriter::from_world(world);
     match answer {
-        Ok(body) => write_reply(world, protocol, origin, body.content()),
+        Ok(body) => write_reply(world, outboxes, protocol, origin, body.content()),
         Err(refusal) => {
             world.resource_mut::<Counters>().refused += 1;
-            write_refusal(world, protocol, origin, refusal);
+            write_refusal(world, outboxes, protocol, origin, refusal);
         }
     }
 }

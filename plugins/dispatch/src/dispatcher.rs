@@ -7,7 +7,7 @@ use crate::{
     request::Origin,
 };
 use bevy_ecs::{change_detection::CheckChangeTicks, prelude::*};
-use portcullis_core::{Closing, ForwardedTo};
+use portcullis_core::{Closing, ForwardedTo, OutboxWriter};
 
 /// The handlers, by route.
 #[derive(Resource)]
@@ -15,11 +15,12 @@ pub(crate) struct Dispatcher {
     handlers: Vec<Option<Box<dyn Handler>>>,
     /// What is looked up for each packet; a query finds it without looking up types.
     connections: QueryState<(&'static Speaks, Option<&'static ForwardedTo>, Has<Closing>)>,
+    outboxes: OutboxWriter,
 }
 
 impl FromWorld for Dispatcher {
     fn from_world(world: &mut World) -> Self {
-        Self { handlers: Vec::new(), connections: world.query() }
+        Self { handlers: Vec::new(), connections: world.query(), outboxes: OutboxWriter::from_world(world) }
     }
 }
 
@@ -82,11 +83,11 @@ impl Dispatcher {
         };
         if let Some(verdict) = packet.verdict {
             let Verdict::Refuse(refusal) = *verdict else { return Outcome::Dropped };
-            return refuse(world, &call, &refusal);
+            return refuse(world, &mut self.outboxes, &call, &refusal);
         }
         match self.handlers.get_mut(packet.route.index()) {
-            Some(Some(handler)) => handler.call(world, &call),
-            _ => bad(world, &call, Bad::UnknownRoute, "nobody handles this route"),
+            Some(Some(handler)) => handler.call(world, &mut self.outboxes, &call),
+            _ => bad(world, &mut self.outboxes, &call, Bad::UnknownRoute, "nobody handles this route"),
         }
     }
 

@@ -12,8 +12,9 @@ use bevy_ecs::{
     system::{RunSystemError, System, SystemIn},
 };
 use bytes::Bytes;
-use portcullis_core::{Close, Traffic};
+use portcullis_core::{Close, OutboxWriter, Traffic};
 use std::{
+    hint::black_box,
     marker::PhantomData,
     panic::{AssertUnwindSafe, catch_unwind},
 };
@@ -35,7 +36,7 @@ impl Call<'_> {
 
 /// A route's handler, whatever its types.
 pub(crate) trait Handler: Send + Sync + 'static {
-    fn call(&mut self, world: &mut World, call: &Call<'_>) -> Outcome;
+    fn call(&mut self, world: &mut World, outboxes: &mut OutboxWriter, call: &Call<'_>) -> Outcome;
 
     fn check_change_ticks(&mut self, _check: CheckChangeTicks) {}
 }
@@ -109,24 +110,24 @@ where
     S::Out: IntoAnswer<A>,
     A: 'static,
 {
-    fn call(&mut self, world: &mut World, call: &Call<'_>) -> Outcome {
+    fn call(&mut self, world: &mut World, outboxes: &mut OutboxWriter, call: &Call<'_>) -> Outcome {
         let body = match call.body::<T>() {
             Ok(body) => body,
-            Err(error) => return bad(world, call, Bad::Undecodable, &error.0),
+            Err(error) => return bad(world, outboxes, call, Bad::Undecodable, &error.0),
         };
         let request =
             Request { connection: call.origin.connection, agent: call.agent, body, origin: call.origin };
         let outcome = match self.owned.run(request, world) {
             Ran::Done(output) => match output.into_answer() {
                 Answer::Reply(reply) => {
-                    write_reply(world, call.protocol, &call.origin, reply.content());
+                    write_reply(world, outboxes, call.protocol, &call.origin, reply.content());
                     Outcome::Done
                 }
-                Answer::Refused(refusal) => refuse(world, call, &refusal),
+                Answer::Refused(refusal) => refuse(world, outboxes, call, &refusal),
                 Answer::Deferred => Outcome::Deferred,
                 Answer::Silent => Outcome::Done,
             },
-            Ran::Failed => fail(world, call),
+            Ran::Failed => fail(world, outboxes, call),
         };
         self.owned.apply(world);
         outcome
@@ -153,17 +154,20 @@ impl<S> RawHandler<S> {
 const REPLY_CAPACITY: usize = 64 * 1024;
 
 impl<S: System<In = RawRequest<'static>, Out = ()>> Handler for RawHandler<S> {
-    fn call(&mut self, world: &mut World, call: &Call<'_>) -> Outcome {
+    fn call(&mut self, world: &mut World, outboxes: &mut OutboxWriter, call: &Call<'_>) -> Outcome {
         self.reply.clear();
         let body = &call.buffer[call.span.0..call.span.1];
         let (connection, agent) = (call.origin.connection, call.agent);
         let request = RawRequest { connection, agent, body, reply: &mut self.reply };
         let outcome = match self.owned.run(request, world) {
             Ran::Done(()) => {
-                write_reply(world, call.protocol, &call.origin, Content::Raw(&self.reply));
+                // The length is read by itself: read in one with the pointer, as it would be, it stalls the processor,
+                // for the handler has only just written it.
+                let reply = &self.reply[..black_box(self.reply.len())];
+                write_reply(world, outboxes, call.protocol, &call.origin, Content::Raw(reply));
                 Outcome::Done
             }
-            Ran::Failed => fail(world, call),
+            Ran::Failed => fail(world, outboxes, call),
         };
         self.owned.apply(world);
         if self.reply.capacity() > REPLY_CAPACITY {
@@ -177,13 +181,18 @@ impl<S: System<In = RawRequest<'static>, Out = ()>> Handler for RawHandler<S> {
     }
 }
 
-pub(crate) fn refuse(world: &mut World, call: &Call<'_>, refusal: &Refusal) -> Outcome {
-    write_refusal(world, call.protocol, &call.origin, refusal);
+pub(crate) fn refuse(
+    world: &mut World,
+    outboxes: &mut OutboxWriter,
+    call: &Call<'_>,
+    refusal: &Refusal,
+) -> Outcome {
+    write_refusal(world, outboxes, call.protocol, &call.origin, refusal);
     Outcome::Refused(refusal.code)
 }
 
-fn fail(world: &mut World, call: &Call<'_>) -> Outcome {
-    write_refusal(world, call.protocol, &call.origin, &Refusal::internal());
+fn fail(world: &mut World, outboxes: &mut OutboxWriter, call: &Call<'_>) -> Outcome {
+    write_refusal(world, outboxes, call.protocol, &call.origin, &Refusal::internal());
     Outcome::Failed
 }
 
@@ -197,11 +206,11 @@ impl<T> StreamHandler<T> {
 }
 
 impl<T: FromBody + Sync> Handler for StreamHandler<T> {
-    fn call(&mut self, world: &mut World, call: &Call<'_>) -> Outcome {
+    fn call(&mut self, world: &mut World, outboxes: &mut OutboxWriter, call: &Call<'_>) -> Outcome {
         if call.origin.wants_reply() {
             let refusal =
                 Refusal::new(Refusal::BAD_REQUEST, "this route takes notifies, and answers nothing");
-            return refuse(world, call, &refusal);
+            return refuse(world, outboxes, call, &refusal);
         }
         match call.body::<T>() {
             Ok(body) => {
@@ -210,13 +219,19 @@ impl<T: FromBody + Sync> Handler for StreamHandler<T> {
                 world.write_message(Received { connection, agent, received, body });
                 Outcome::Done
             }
-            Err(error) => bad(world, call, Bad::Undecodable, &error.0),
+            Err(error) => bad(world, outboxes, call, Bad::Undecodable, &error.0),
         }
     }
 }
 
 /// A peer's mistake costs that peer its request, or its connection, as the protocol says.
-pub(crate) fn bad(world: &mut World, call: &Call<'_>, bad: Bad, message: &str) -> Outcome {
+pub(crate) fn bad(
+    world: &mut World,
+    outboxes: &mut OutboxWriter,
+    call: &Call<'_>,
+    bad: Bad,
+    message: &str,
+) -> Outcome {
     let (connection, route) = (call.origin.connection, call.origin.route());
     if let Some(mut traffic) = world.get_mut::<Traffic>(connection) {
         traffic.bad_requests += 1;
@@ -228,7 +243,13 @@ pub(crate) fn bad(world: &mut World, call: &Call<'_>, bad: Bad, message: &str) -
                 Bad::UnknownRoute => Refusal::NOT_FOUND,
                 Bad::Undecodable => Refusal::BAD_REQUEST,
             };
-            write_refusal(world, call.protocol, &call.origin, &Refusal::new(code, message.to_owned()));
+            write_refusal(
+                world,
+                outboxes,
+                call.protocol,
+                &call.origin,
+                &Refusal::new(code, message.to_owned()),
+            );
         }
         OnBad::Ignore => {}
         OnBad::Close(cause) => {

@@ -1,7 +1,7 @@
 //! The server of a test.
 
 use crate::{
-    Entry, History, RawClient, TestClient, TestServerBuilder,
+    Entry, History, RawClient, TestClient, TestServerBuilder, Transport,
     builder::framing,
     client::Handle,
     errors,
@@ -59,25 +59,28 @@ impl TestServer {
         self.connect_typed(Some(address))
     }
 
+    /// So many clients at once: they arrive together, as a crowd does.
+    #[track_caller]
+    pub fn connect_many(&mut self, count: usize) -> Vec<TestClient> {
+        let ids: Vec<usize> = (0..count).map(|_| self.hub.get_mut().greet(None)).collect();
+        ids.into_iter().map(|id| self.welcome(id)).collect()
+    }
+
     #[track_caller]
     fn connect_typed(&mut self, address: Option<IpAddr>) -> TestClient {
-        let mut hub = self.hub.get_mut();
-        let listener = hub.listener;
-        let talk = Talk::new(hub.manifest.clone());
-        let mut hello = Vec::new();
-        // The name of our manifest has a place on the wire.
-        let _ = talk.codec.hello(&mut hello);
-        let mut pipe = hub.open(listener, Framing::LE32, address);
-        pipe.write(&hello);
-        let id = hub.add(pipe, Some(talk));
+        let id = self.hub.get_mut().greet(address);
+        self.welcome(id)
+    }
+
+    /// Waits for the end of the handshake.
+    fn welcome(&mut self, id: usize) -> TestClient {
         // A connection that is accepted later, or never, is for the test to judge.
-        hub.wait_for(|hub| {
+        self.hub.get_mut().wait_for(|hub| {
             let known = hub.entity(id).is_some();
             let peer = hub.peer(id);
             let settled = peer.talk.as_ref().is_none_or(Talk::is_settled) || peer.pipe.is_over();
-            (settled || !known || hub.transport == crate::Transport::Memory).then_some(())
+            (settled || !known || hub.transport == Transport::Memory).then_some(())
         });
-        drop(hub);
         TestClient { handle: Handle::new(&self.hub, id) }
     }
 
@@ -235,9 +238,21 @@ impl std::fmt::Debug for TestServer {
 }
 
 impl Hub {
+    /// A typed client that has said its first words.
+    #[track_caller]
+    fn greet(&mut self, address: Option<IpAddr>) -> usize {
+        let talk = Talk::new(self.manifest.clone());
+        let mut hello = Vec::new();
+        // The name of our manifest has a place on the wire.
+        let _ = talk.codec.hello(&mut hello);
+        let mut pipe = self.open(self.listener, Framing::LE32, address);
+        pipe.write(&hello);
+        self.add(pipe, Some(talk))
+    }
+
     #[track_caller]
     fn open(&mut self, listener: Entity, framing: Framing, address: Option<IpAddr>) -> Pipe {
-        if self.transport == crate::Transport::Memory {
+        if self.transport == Transport::Memory {
             // Ports as the system gives them: all different, for as long as there are some.
             let port = 1024 + (self.peers.len() % 64_000) as u16;
             let peer = SocketAddr::from((address.unwrap_or(Ipv4Addr::LOCALHOST.into()), port));
