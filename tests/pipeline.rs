@@ -5,6 +5,7 @@
 use portcullis::{
     dispatch::{Counters, DeferLimits, Outcome},
     prelude::*,
+    session::{Login, MultiLogin, Sessions},
     watchdog::{AgentTemplate, DefaultAgent, Kick},
 };
 use portcullis_testkit::{TestServerBuilder, on_every_transport};
@@ -187,6 +188,28 @@ on_every_transport! {
         assert_eq!(ann.request("tell_me", &()).expect_reply::<usize>(), 1);
         assert_eq!(ann.expect_push::<String>("news"), "something happened");
         bob.expect_no_push();
+    }
+
+    fn a_push_reaches_all_connections_of_a_session(server: TestServerBuilder) {
+        let login = |app: &mut App| {
+            app.insert_resource(MultiLogin::Allow)
+                .add_handler("login", |uid: Request<String>, mut commands: Commands| {
+                    commands.trigger(Login::new(uid.connection, uid.body.as_str()));
+                })
+                .add_handler("tell_all", |uid: Request<String>, sessions: Res<Sessions>, mut pusher: Pusher| {
+                    let session = sessions.get(&uid).ok_or("nobody of that name")?;
+                    Ok::<usize, Refusal>(pusher.push(session, "news", &"for you"))
+                });
+        };
+        let mut server = server.plugin((game, login)).build();
+        let (mut phone, mut desk, mut other) = (server.connect(), server.connect(), server.connect());
+        phone.request("login", "ann").expect_reply::<()>();
+        desk.request("login", "ann").expect_reply::<()>();
+        other.request("login", "bob").expect_reply::<()>();
+        assert_eq!(other.request("tell_all", "ann").expect_reply::<usize>(), 2);
+        assert_eq!(phone.expect_push::<String>("news"), "for you");
+        assert_eq!(desk.expect_push::<String>("news"), "for you");
+        other.expect_no_push();
     }
 
     fn a_stream_is_read_in_batches_and_keeps_each_connections_order(server: TestServerBuilder) {

@@ -8,7 +8,7 @@ use portcullis::{
     demo::simpledb::{CLIENT_TO_SERVER, SERVER_TO_CLIENT, SimpleDbPlugin},
     prelude::*,
     skynet::{
-        SkynetListener,
+        SkynetListener, WATCHDOG_ROUTE,
         sproto::{Host, Schema},
     },
     watchdog::{HeartbeatInterval, IdleLimit},
@@ -179,6 +179,37 @@ on_every_transport! {
         let mut payload = bytes("15020404");
         payload.resize(65_535, 0);
         client.send_frame(&payload);
+        client.expect_bytes(&bytes(WELCOME));
+    }
+
+    fn packets_of_a_connection_without_an_agent_go_to_the_watchdog(server: TestServerBuilder) {
+        #[derive(Resource)]
+        struct Player(Entity);
+        let gate = SkynetPlugin::sproto(CLIENT_TO_SERVER, SERVER_TO_CLIENT).unwrap();
+        let watchdog = |app: &mut App| {
+            let player = app.world_mut().spawn_empty().id();
+            app.insert_resource(Player(player))
+                .add_observer(|event: On<Opened>, mut commands: Commands| {
+                    commands.trigger(Start { entity: event.entity });
+                })
+                // Echoes what it cannot read, and forwards who knows the word.
+                .add_handler(
+                    WATCHDOG_ROUTE,
+                    |request: Request<Raw>, player: Res<Player>, mut commands: Commands| {
+                        if &*request.0 == b"sesame" {
+                            commands.trigger(Forward { entity: request.connection, agent: player.0 });
+                        }
+                        request.body
+                    },
+                );
+        };
+        let mut server = server.plugin((SimpleDbPlugin::default(), gate, watchdog)).build();
+        let mut client = connect(&mut server);
+        client.send_bytes(&bytes(HANDSHAKE));
+        client.expect_bytes(&bytes(HANDSHAKE));
+        client.send_frame(b"sesame");
+        client.expect_bytes(b"\0\x06sesame");
+        client.send_bytes(&bytes(HANDSHAKE));
         client.expect_bytes(&bytes(WELCOME));
     }
 

@@ -57,6 +57,9 @@ pub fn run(mut app: App) -> AppExit {
         }
         if !intake.is_empty() {
             app.world_mut().run_schedule(Ingress);
+            if let Some(exit) = app.should_exit() {
+                return exit;
+            }
         }
     }
 }

@@ -26,3 +26,15 @@ fn five_thousand_clients_each_ask_and_are_closed_when_idle() {
     assert_eq!(causes.len(), 5000);
     assert!(causes.iter().all(|(_, cause)| *cause == Cause::Idle));
 }
+
+#[test]
+fn a_crowd_arrives_together() {
+    let mut server = TestServer::new(|app: &mut App| {
+        app.add_handler("double", double);
+    });
+    let mut clients = server.connect_many(5000);
+    let replies: Vec<_> =
+        server.together(|| clients.iter_mut().map(|client| client.request("double", &21u32)).collect());
+    assert!(replies.into_iter().all(|reply| reply.expect_reply::<u64>() == 42));
+    assert!(server.now().is_zero());
+}
