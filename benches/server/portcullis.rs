@@ -5,6 +5,7 @@ use portcullis::{
     gate::{GatePlugin, MaxConnections},
     net::ListenerHandle,
     prelude::*,
+    session::{Login, MultiLogin},
 };
 use std::io;
 
@@ -16,8 +17,10 @@ pub fn serve(driver: &str, report_port: impl FnOnce(u16) -> io::Result<()>) -> i
     let mut app = App::new();
     app.add_plugins((
         ServerPlugins.set(NetPlugin { driver }).set(gate),
-        SkynetPlugin::raw("echo").listen("127.0.0.1:0"),
+        SkynetPlugin::raw("echo").listen("127.0.0.1:0").agent(|| ()),
     ))
+    .insert_resource(MultiLogin::Allow)
+    .add_observer(log_in)
     .add_raw_handler("echo", echo);
     app.finish();
     app.cleanup();
@@ -26,6 +29,11 @@ pub fn serve(driver: &str, report_port: impl FnOnce(u16) -> io::Result<()>) -> i
     report_port(handle.address().port())?;
     run(app);
     Ok(())
+}
+
+/// As after a login: each connection has an agent and a session of its own.
+fn log_in(event: On<Opened>, mut commands: Commands) {
+    commands.trigger(Login::new(event.entity, event.entity.to_string()));
 }
 
 fn echo(request: RawRequest) {
