@@ -11,6 +11,7 @@
 use portcullis::prelude::*;
 
 fn main() -> AppExit {
+    tracing_subscriber::fmt::init();
     App::new()
         .add_plugins((ServerPlugins, SignalPlugin))
         .add_plugins(SkynetPlugin::raw("echo").listen("127.0.0.1:7000"))

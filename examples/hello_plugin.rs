@@ -47,6 +47,7 @@ fn main() -> AppExit {
     if let Some(name) = std::env::args().nth(1) {
         return client(name);
     }
+    tracing_subscriber::fmt::init();
     let native = NativePlugin::listen(ADDRESS).name("hello", 1).with(|listener| {
         listener.insert(AgentTemplate::new(Player::default));
     });

@@ -13,6 +13,7 @@ use portcullis::{core::AcceptedBy, prelude::*};
 use std::time::Duration;
 
 fn main() -> AppExit {
+    tracing_subscriber::fmt::init();
     App::new()
         .add_plugins((ServerPlugins, SignalPlugin))
         // The server: it knows nothing of the mods.

@@ -52,6 +52,7 @@ struct Set {
 }
 
 fn main() -> AppExit {
+    tracing_subscriber::fmt::init();
     let gate = SkynetPlugin::sproto(ASKED, PUSHED)
         .expect("the schemas are sound")
         .listen("127.0.0.1:8888")
