@@ -1,7 +1,5 @@
 //! The headless server: `portcullis --help`.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its operator")]
-
 mod server;
 
 use clap::Parser;
@@ -9,7 +7,12 @@ use server::{
     Failure,
     config::{self, Config, Source},
 };
-use std::{env, path::PathBuf, process::ExitCode};
+use std::{
+    env,
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 /// A game server in which every network connection is an entity.
 ///
@@ -33,7 +36,7 @@ fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("portcullis: {failure}");
+            let _ = writeln!(io::stderr(), "portcullis: {failure}");
             ExitCode::from(failure.code())
         }
     }
@@ -43,12 +46,21 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let (config, source): (Config, Source) = config::load(arguments.config.as_deref(), env::vars_os())?;
     config::check(&config, &source)?;
     if arguments.print_config {
-        print!("{}", config.to_toml()?);
-        return Ok(ExitCode::SUCCESS);
+        return say(&config.to_toml()?);
     }
     if arguments.check_config {
-        println!("{}: OK", source.name());
-        return Ok(ExitCode::SUCCESS);
+        return say(&format!("{}: OK\n", source.name()));
     }
     server::run(&config, &source)
+}
+
+/// Who stops reading, as `head` does, has what they wanted.
+fn say(text: &str) -> Result<ExitCode, Failure> {
+    let mut stdout = io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::Internal(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }

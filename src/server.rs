@@ -14,6 +14,7 @@ use portcullis::{
     prelude::*,
 };
 use std::{
+    io,
     net::{SocketAddr, TcpListener},
     process::ExitCode,
 };
@@ -50,7 +51,9 @@ pub fn run(config: &Config, source: &Source) -> Result<ExitCode, Failure> {
     app.finish();
     app.cleanup();
     all_listen(&mut app, source)?;
-    banner::print(&mut app, config);
+    if let Err(error) = banner::write(&mut io::stdout(), &mut app, config, source) {
+        tracing::debug!(%error, "nobody reads standard output");
+    }
     Ok(match core::run(app) {
         AppExit::Success => ExitCode::SUCCESS,
         AppExit::Error(code) => ExitCode::from(code.get()),

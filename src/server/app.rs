@@ -46,10 +46,10 @@ pub fn build(config: &Config, source: &Source) -> Result<App, Failure> {
 
 fn driver(config: &Config) -> DriverKind {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    match (config.net.driver, config.net.threads.limit()) {
-        (Driver::Auto, _) => DriverKind::Auto,
-        (Driver::Inline, _) => DriverKind::Inline,
-        (Driver::Thread, threads) => DriverKind::Thread(threads.unwrap_or((cores / 4).clamp(1, 4))),
+    let threads = DriverKind::Thread(config.net.threads.limit().unwrap_or((cores / 4).clamp(1, 4)));
+    match (config.net.driver, DriverKind::Auto.resolve()) {
+        (Driver::Inline, _) | (Driver::Auto, DriverKind::Inline) => DriverKind::Inline,
+        (Driver::Thread | Driver::Auto, _) => threads,
     }
 }
 

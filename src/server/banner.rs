@@ -1,11 +1,17 @@
 //! What listens where, and how to poke at it.
 
-use super::config::{Config, Serve, Speaks};
+use super::config::{Config, Serve, Source, Speaks};
 use portcullis::{net::ListenerHandle, prelude::*};
-use std::net::SocketAddr;
+use std::{
+    io::{self, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
 
 /// Tells the operator. The addresses are the real ones, also where port 0 was asked for.
-pub fn print(app: &mut App, config: &Config) {
+///
+/// # Errors
+/// When nobody takes it: no reason for a server not to run.
+pub fn write(out: &mut impl Write, app: &mut App, config: &Config, source: &Source) -> io::Result<()> {
     let world = app.world_mut();
     let mut listeners: Vec<(String, SocketAddr)> = world
         .query::<(&Name, &ListenerHandle)>()
@@ -13,14 +19,21 @@ pub fn print(app: &mut App, config: &Config) {
         .map(|(name, handle)| (name.to_string(), handle.address()))
         .collect();
     listeners.sort();
-    println!("portcullis {}", env!("CARGO_PKG_VERSION"));
+    writeln!(out, "portcullis {} runs {}", env!("CARGO_PKG_VERSION"), source.name())?;
     for (name, address) in listeners {
         let Some(settings) = config.listener.get(&name) else { continue };
-        println!("{name}: {address} speaks {}, serves {}", settings.protocol.word(), settings.serve.word());
-        for line in poke(settings.protocol, settings.serve, address) {
-            println!("    {line}");
+        writeln!(
+            out,
+            "{name}: {address} speaks {}, serves {}",
+            settings.protocol.word(),
+            settings.serve.word()
+        )?;
+        for line in poke(settings.protocol, settings.serve, reachable(address)) {
+            writeln!(out, "    {line}")?;
         }
     }
+    writeln!(out, "Ctrl-C stops it; twice, at once")?;
+    out.flush()
 }
 
 fn poke(protocol: Speaks, serve: Serve, address: SocketAddr) -> Vec<String> {
@@ -36,5 +49,29 @@ fn poke(protocol: Speaks, serve: Serve, address: SocketAddr) -> Vec<String> {
             vec![format!("cargo run --example native_client -- ann hello {address}")]
         }
         _ => vec!["nothing is served here: add a plugin that handles what it is asked".into()],
+    }
+}
+
+/// Where to knock, from this machine, at what listens everywhere.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_can_be_copied_as_they_are() {
+        let everywhere = "0.0.0.0:8888".parse().unwrap();
+        let lines = poke(Speaks::Skynet, Serve::SimpleDb, reachable(everywhere));
+        assert_eq!(lines[0], r"printf '\0\004\025\002\004\004' | nc -q1 127.0.0.1 8888 | xxd");
+        assert_eq!(reachable("[::]:1".parse().unwrap()).to_string(), "[::1]:1");
+        assert_eq!(reachable("192.0.2.1:1".parse().unwrap()).to_string(), "192.0.2.1:1");
     }
 }

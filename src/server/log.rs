@@ -7,7 +7,7 @@ use super::{
 use std::io;
 use tracing_subscriber::EnvFilter;
 
-/// Begins to log.
+/// Begins to log. A filter without a target takes the level's place.
 pub fn start(log: &Log) -> Result<(), Failure> {
     let directives = match log.filter.as_str() {
         "" => log.level.word().to_owned(),

@@ -36,6 +36,7 @@ pub fn check(config: &Config, source: &Source) -> Result<(), Fault> {
         let problem = "is missing: nothing would listen; add [listener.NAME] with a protocol and an address";
         return Err(source.fault("listener", "", problem));
     }
+    // Port 0 is another one each time.
     let mut taken = HashMap::new();
     for (name, listener) in &config.listener {
         let fault = |key: &str, value: &str, problem: String| {
@@ -96,7 +97,6 @@ fn served_by_its_own(
     Ok(())
 }
 
-/// Whether two listeners want one address. Port 0 is another one each time.
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,10 +1,15 @@
 //! Environment variables over a configuration: `PORTCULLIS_<SECTION>_<KEY>`, `PORTCULLIS_LISTENER_<NAME>_<KEY>`.
+//!
+//! `RUST_LOG` says what is logged where none of ours does: everybody's fingers know it.
 
-use super::{Config, Source, fault::Fault, near, reading};
+use super::{Config, Level, Source, fault::Fault, near, reading};
 use std::ffi::OsString;
 use toml::{Table, Value};
 
 const PREFIX: &str = "PORTCULLIS_";
+const RUST_LOG: &str = "RUST_LOG";
+/// Ours that say what is logged.
+const OF_LOG: [&str; 2] = ["PORTCULLIS_LOG_FILTER", "PORTCULLIS_LOG_LEVEL"];
 
 /// Sets what the variables say, and notes in `source` that they said it. Variables of others are left alone.
 pub fn apply(
@@ -14,11 +19,19 @@ pub fn apply(
 ) -> Result<Config, Fault> {
     let mut ours: Vec<(String, String)> = variables
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
-        .filter(|(name, _)| name.starts_with(PREFIX))
+        .filter(|(name, text)| name.starts_with(PREFIX) || (name == RUST_LOG && !text.is_empty()))
         .collect();
+    let logs_as_we_say = ours.iter().any(|(name, _)| OF_LOG.contains(&name.as_str()));
     // So that the same one of several errors is told each time.
     ours.sort();
     for (variable, text) in ours {
+        if variable == RUST_LOG {
+            if !logs_as_we_say {
+                source.set_by(RUST_LOG, "log.filter", &text);
+                (config.log.level, config.log.filter) = (Level::Off, text);
+            }
+            continue;
+        }
         // All keys are written out, so all of them have a name here.
         let mut table = Table::try_from(&config).unwrap_or_default();
         let mut keys = Vec::new();
@@ -107,6 +120,16 @@ mod tests {
     }
 
     #[test]
+    fn rust_log_is_heard_where_none_of_ours_speaks_of_logs() {
+        let config =
+            with(&[("RUST_LOG", "portcullis_net=debug"), ("PORTCULLIS_LOG_FORMAT", "json")]).unwrap();
+        assert_eq!((config.log.level, &*config.log.filter), (Level::Off, "portcullis_net=debug"));
+        let config = with(&[("RUST_LOG", "debug"), ("PORTCULLIS_LOG_LEVEL", "warn")]).unwrap();
+        assert_eq!((config.log.level, &*config.log.filter), (Level::Warn, ""));
+        assert_eq!(with(&[("RUST_LOG", "")]).unwrap().log.level, Level::Info);
+    }
+
+    #[test]
     fn an_unknown_variable_is_named_with_the_nearest_known() {
         let error = with(&[("PORTCULLIS_LOG_FORMATT", "json")]).unwrap_err().to_string();
         assert_eq!(
@@ -121,7 +144,7 @@ mod tests {
         assert_eq!(
             error,
             "the environment variable PORTCULLIS_SERVER_TICK_RATE = \"often\", which sets server.tick_rate, will not \
-             do: it must be a number from 0.001 to 1000"
+             do: it must be a number from 1 to 1000"
         );
     }
 }

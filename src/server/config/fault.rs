@@ -7,7 +7,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum Fault {
     /// The file cannot be read.
-    #[error("{}: cannot be read ({error}): give --config a file that exists and that this user may read", file.display())]
+    #[error("{}: cannot be read ({error}): give --config a file of TOML that exists and that this user may read", file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,

@@ -31,8 +31,9 @@ fn misfit(table: &Table, key: &str, message: &str) -> Misfit {
     } else if let Some(missing) = message.strip_prefix("missing field ") {
         format!("lacks the key {}: add it", missing.replace('`', ""))
     } else if let Some((_, expected)) = message.split_once(", expected ") {
-        let text = value.and_then(toml::Value::as_str);
-        let meant = text.and_then(|text| near::of(text, expected.split('"').skip(1).step_by(2)));
+        // Other quotes hold examples, which nobody meant.
+        let words = expected.strip_prefix("one of ").unwrap_or_default().split('"').skip(1).step_by(2);
+        let meant = value.and_then(toml::Value::as_str).and_then(|text| near::of(text, words));
         let meant = meant.map(|meant| format!(": did you mean \"{meant}\"?")).unwrap_or_default();
         format!("will not do: it must be {}{meant}", plainly(expected))
     } else {
@@ -68,7 +69,11 @@ fn plainly(expected: &str) -> &str {
     }
 }
 
+/// What a key holds: `gate.deny` the list, `gate.deny[1]` its second item.
 fn find<'a>(table: &'a Table, key: &str) -> Option<&'a toml::Value> {
+    if let Some((list, place)) = key.strip_suffix(']').and_then(|key| key.rsplit_once('[')) {
+        return find(table, list)?.get(place.parse::<usize>().ok()?);
+    }
     let (first, rest) = key.split_once('.').map_or((key, None), |(first, rest)| (first, Some(rest)));
     let value = table.get(first)?;
     match rest {

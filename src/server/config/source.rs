@@ -64,11 +64,11 @@ impl Source {
                 problem,
             };
         }
-        let (line, value) = match (self.said.get(key), &self.file) {
-            (Some(said), Some(_)) => (Some(said.line), said.text.clone()),
-            (Some(said), None) => (None, said.text.clone()),
-            (None, _) => (None, default.to_owned()),
-        };
+        let said = self.said.get(key);
+        // An item of a list is where the list is.
+        let there = said.or_else(|| self.said.get(key.split('[').next()?));
+        let line = there.filter(|_| self.file.is_some()).map(|said| said.line);
+        let value = said.map_or_else(|| excerpt(default), |said| said.text.clone());
         Fault::Setting { place: self.place(line), key: key.to_owned(), value, problem }
     }
 

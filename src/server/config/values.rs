@@ -62,20 +62,20 @@ impl<const MIN: i64, const MAX: i64> Serialize for Whole<MIN, MAX> {
     }
 }
 
-/// A number within bounds, whole or not: seconds, or times a second.
+/// A number within bounds, whole or not: seconds, or times a second. `LEAST` is in thousandths; 0 may be allowed too.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Number<const ZERO: bool, const MAX: u32>(f64);
+pub struct Number<const ZERO: bool, const LEAST: u32, const MAX: u32>(f64);
 
 /// A time that cannot be none: from a millisecond to a day.
-pub type Seconds = Number<false, 86_400>;
+pub type Seconds = Number<false, 1, 86_400>;
 /// A time, where 0 says that there is no limit, or that it never happens.
-pub type SecondsOrNever = Number<true, 86_400>;
-/// So many times a second.
-pub type Hertz = Number<false, 1000>;
+pub type SecondsOrNever = Number<true, 1, 86_400>;
+/// So many times a second: rarely enough to work, often enough for deadlines to be kept.
+pub type Hertz = Number<false, 1000, 1000>;
 
-const LEAST: f64 = 0.001;
+impl<const ZERO: bool, const LEAST: u32, const MAX: u32> Number<ZERO, LEAST, MAX> {
+    const LEAST: f64 = LEAST as f64 / 1000.0;
 
-impl<const ZERO: bool, const MAX: u32> Number<ZERO, MAX> {
     /// A default.
     pub const fn of(value: u32) -> Self {
         assert!((ZERO || value > 0) && value <= MAX);
@@ -93,28 +93,28 @@ impl<const ZERO: bool, const MAX: u32> Number<ZERO, MAX> {
     }
 }
 
-impl<const MAX: u32> Number<true, MAX> {
+impl<const LEAST: u32, const MAX: u32> Number<true, LEAST, MAX> {
     /// As a time, where 0 is none.
     pub fn limit(self) -> Option<Duration> {
         Some(self.duration()).filter(|limit| !limit.is_zero())
     }
 }
 
-impl<'de, const ZERO: bool, const MAX: u32> Deserialize<'de> for Number<ZERO, MAX> {
+impl<'de, const ZERO: bool, const LEAST: u32, const MAX: u32> Deserialize<'de> for Number<ZERO, LEAST, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_f64(Self(0.0))
     }
 }
 
-impl<const ZERO: bool, const MAX: u32> Visitor<'_> for Number<ZERO, MAX> {
+impl<const ZERO: bool, const LEAST: u32, const MAX: u32> Visitor<'_> for Number<ZERO, LEAST, MAX> {
     type Value = Self;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}a number from {LEAST} to {MAX}", if ZERO { "0 or " } else { "" })
+        write!(f, "{}a number from {} to {MAX}", if ZERO { "0 or " } else { "" }, Self::LEAST)
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Self, E> {
-        if (LEAST..=f64::from(MAX)).contains(&value) || (ZERO && value == 0.0) {
+        if (Self::LEAST..=f64::from(MAX)).contains(&value) || (ZERO && value == 0.0) {
             return Ok(Self(value));
         }
         Err(E::invalid_value(Unexpected::Float(value), &self))
@@ -125,7 +125,7 @@ impl<const ZERO: bool, const MAX: u32> Visitor<'_> for Number<ZERO, MAX> {
     }
 }
 
-impl<const ZERO: bool, const MAX: u32> Serialize for Number<ZERO, MAX> {
+impl<const ZERO: bool, const LEAST: u32, const MAX: u32> Serialize for Number<ZERO, LEAST, MAX> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.0.fract() == 0.0 {
             return serializer.serialize_i64(self.0 as i64);

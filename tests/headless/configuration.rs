@@ -1,26 +1,12 @@
-//! The headless server as its operator runs it: the real binary, real sockets, exit codes.
+//! What is wrong is said in one sentence, with the exit code 2; what is right is checked, printed, and read again.
 
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the message")]
-
+use crate::running::portcullis;
 use std::{
-    collections::HashMap,
     fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::TcpListener,
     path::PathBuf,
-    process::{Child, ChildStdout, Command, Output, Stdio},
-    time::Duration,
+    process::{Command, Output},
 };
-
-fn portcullis() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("PORTCULLIS_") {
-            command.env_remove(name);
-        }
-    }
-    command
-}
 
 /// A configuration file of this test's own.
 fn file(name: &str, text: &str) -> PathBuf {
@@ -61,7 +47,12 @@ fn a_bad_value_is_named_with_what_is_allowed() {
         ("word.toml", "[net]\ndriver = \"fast\"\n", ["net.driver = \"fast\"", "\"inline\""]),
         ("number.toml", "[server]\ntick_rate = 0\n", ["server.tick_rate = 0", "a number from"]),
         ("kind.toml", "[log]\nlevel = 3\n", ["log.level = 3", "\"debug\""]),
-        ("network.toml", "[gate]\ndeny = [\"nowhere\"]\n", ["gate.deny", "192.0.2.7"]),
+        (
+            "network.toml",
+            "[gate]\n\ndeny = [\"10.0.0.0/8\", \"nowhere\"]\n",
+            ["line 3: gate.deny[1] = \"nowhere\"", "192.0.2.7"],
+        ),
+        ("list.toml", "[[listener]]\nname = \"a\"\n", ["line 1: listener", "[listener.NAME]"]),
         ("toml.toml", "[net\n", ["line 1", "not TOML"]),
         ("empty.toml", "", ["listener", "[listener.NAME]"]),
         (
@@ -86,6 +77,18 @@ fn a_bad_value_is_named_with_what_is_allowed() {
 }
 
 #[test]
+fn a_broken_schema_is_named_with_its_line() {
+    let schema = file("broken.sproto", ".package {\n\ttype 0 : integer\n}\nget 1 {\n");
+    let text = format!(
+        "[listener.a]\nprotocol = \"skynet\"\naddress = \"127.0.0.1:0\"\nschema_c2s = {:?}\n",
+        schema.display().to_string()
+    );
+    let said = mistake_in("broken.toml", &text);
+    assert!(said.contains("listener.a.schema_c2s") && said.contains("broken.sproto"), "{said}");
+    assert!(said.matches("line ").count() == 2, "of the configuration, and of the schema: {said}");
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
     let said = mistake(portcullis().args(["--config", "no/such/file.toml"]));
     assert!(said.contains("no/such/file.toml") && said.contains("cannot be read"), "{said}");
@@ -95,6 +98,8 @@ fn a_file_that_cannot_be_read_is_named() {
 fn a_wrong_variable_is_named() {
     let said = mistake(portcullis().env("PORTCULLIS_LOG_FORMATT", "json"));
     assert!(said.contains("PORTCULLIS_LOG_FORMATT") && said.contains("PORTCULLIS_LOG_FORMAT?"), "{said}");
+    let said = mistake(portcullis().env("RUST_LOG", "portcullis_net=loud"));
+    assert!(said.contains("RUST_LOG = \"portcullis_net=loud\"") && said.contains("log.filter"), "{said}");
     let said = mistake(portcullis().env("PORTCULLIS_GATE_MAX_CONNECTIONS", "many"));
     assert!(said.contains("PORTCULLIS_GATE_MAX_CONNECTIONS") && said.contains("\"many\""), "{said}");
 }
@@ -128,118 +133,6 @@ fn what_is_printed_can_be_read_again() {
     assert!(first.contains("format = \"json\"") && first.contains("tick_rate = 7.5"), "{first}");
     let path = file("printed.toml", &first);
     assert_eq!(print(portcullis().arg("--config").arg(path)), first);
-}
-
-/// A server that runs. It is killed if a test does not end it.
-struct Running {
-    child: Child,
-    stdout: BufReader<ChildStdout>,
-    listeners: HashMap<String, SocketAddr>,
-}
-
-impl Running {
-    /// The built-in configuration, on free ports.
-    fn start(driver: &str) -> Self {
-        let mut command = portcullis();
-        for listener in ["SKYNET", "ECHO", "CHAT"] {
-            command.env(format!("PORTCULLIS_LISTENER_{listener}_ADDRESS"), "127.0.0.1:0");
-        }
-        command.env("PORTCULLIS_NET_DRIVER", driver).env("PORTCULLIS_LOG_LEVEL", "warn");
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut listeners = HashMap::new();
-        while listeners.len() < 3 {
-            let mut line = String::new();
-            assert_ne!(stdout.read_line(&mut line).unwrap(), 0, "it ended before it listened");
-            if let Some((name, rest)) = line.split_once(": ")
-                && let Some(address) = rest.split(' ').next().and_then(|text| text.parse().ok())
-            {
-                listeners.insert(name.to_owned(), address);
-            }
-        }
-        Self { child, stdout, listeners }
-    }
-
-    fn connect(&self, listener: &str) -> TcpStream {
-        let socket = TcpStream::connect(self.listeners[listener]).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        socket
-    }
-
-    fn signal(&self, signal: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
-    }
-
-    fn end(mut self) -> Option<i32> {
-        let mut rest = String::new();
-        self.stdout.read_to_string(&mut rest).unwrap();
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn exchange(socket: &mut TcpStream, send: &str, expect: &str) {
-    socket.write_all(&bytes(send)).unwrap();
-    let mut got = vec![0; bytes(expect).len()];
-    socket.read_exact(&mut got).unwrap();
-    assert_eq!(got, bytes(expect));
-}
-
-fn bytes(hex: &str) -> Vec<u8> {
-    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
-}
-
-const HANDSHAKE: &str = "000415020404";
-const WELCOME: &str = "003f5502010401c4355765ff056c636f6d6520746f20736b796e65742c20492077696c6c2073656e6420\
-                       686561727462656174206576657279203520730765632e";
-
-#[test]
-fn skynets_bytes_are_answered_by_skynets_bytes() {
-    for driver in ["inline", "thread"] {
-        let server = Running::start(driver);
-        let mut socket = server.connect("skynet");
-        exchange(&mut socket, HANDSHAKE, WELCOME);
-        exchange(&mut socket, "0014550208060210053f68656c6c6f053e776f726c64", "000415020106");
-        exchange(&mut socket, "000d5502060801c4056865076c6c6f", "000d5502010801c405776f07726c64");
-        socket.write_all(&bytes("000415020a0c")).unwrap();
-        assert_eq!(socket.read(&mut [0; 8]).unwrap(), 0, "quit is not answered");
-        let mut echo = server.connect("echo");
-        exchange(&mut echo, "000568656c6c6f", "000568656c6c6f");
-    }
-}
-
-#[test]
-fn a_signal_drains_the_server_and_it_exits_with_0() {
-    let server = Running::start("auto");
-    let mut sockets: Vec<TcpStream> = (0..20).map(|_| server.connect("echo")).collect();
-    for socket in &mut sockets {
-        exchange(socket, "000568656c6c6f", "000568656c6c6f");
-    }
-    server.signal("-TERM");
-    for socket in &mut sockets {
-        assert_eq!(socket.read(&mut [0; 8]).unwrap(), 0, "clients see the end, and no reset");
-    }
-    drop(sockets);
-    assert_eq!(server.end(), Some(0));
-}
-
-#[test]
-fn a_second_signal_ends_it_at_once() {
-    let server = Running::start("auto");
-    // A client that does not close keeps the first from being quick.
-    let mut socket = server.connect("echo");
-    exchange(&mut socket, "000568656c6c6f", "000568656c6c6f");
-    server.signal("-INT");
-    assert_eq!(socket.read(&mut [0; 8]).unwrap(), 0);
-    server.signal("-INT");
-    assert_eq!(server.end(), Some(130));
 }
 
 #[test]
