@@ -1,4 +1,4 @@
-//! **Portcullis** is a game server on Bevy's ECS in which every network connection is an entity. A tokio thread owns
+//! **Portcullis** is a game server on Bevy's ECS in which every network connection is an entity. A tokio runtime owns
 //! the sockets; the world owns everything else: gate, watchdog, session and agent are systems over components.
 //!
 //! A game server is a Bevy plugin:

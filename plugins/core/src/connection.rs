@@ -32,7 +32,7 @@ pub struct Traffic {
     pub bytes_sent: u64,
     /// Frames and requests that could not be understood.
     pub bad_requests: u64,
-    /// Answers and pushes that could not be encoded.
+    /// Answers that could not be encoded.
     pub send_errors: u64,
     /// When the last complete frame came, as time of the [`Clock`](crate::Clock).
     pub last_received: Duration,

@@ -19,7 +19,7 @@ pub enum IngressSystems {
     Admit,
     /// Protocols turn frames into packets: handshakes and heartbeats end here, requests go on.
     Decode,
-    /// Packets of connections that may not ask yet are refused.
+    /// Where a game or a protocol with a login refuses packets of connections that may not ask yet; empty otherwise.
     Authenticate,
     /// Handlers run and answer.
     Dispatch,
