@@ -18,8 +18,10 @@ pub enum Cause {
     Replaced,
     /// Nothing was received for longer than the idle limit.
     Idle,
-    /// The protocol's handshake did not finish in time.
+    /// The protocol's or the transport's handshake did not finish in time.
     HandshakeTimeout,
+    /// No heartbeat came in time.
+    HeartbeatTimeout,
     /// Nobody logged in, or nobody forwarded the connection, in time.
     LoginTimeout,
     /// The peer did not read: its unsent bytes grew past the outbox limit.
@@ -30,6 +32,10 @@ pub enum Cause {
     FrameTooLarge,
     /// The peer sent what its protocol does not allow.
     Malformed,
+    /// A plain HTTP request was answered: a health check, or somebody lost.
+    Http,
+    /// The TLS handshake failed, or a TLS record was broken.
+    TlsFailed,
     /// The handshake was refused: another protocol, version or set of messages.
     Incompatible,
     /// The gate had no room, or did not want this peer.
@@ -40,7 +46,7 @@ pub enum Cause {
 
 impl Cause {
     /// All causes.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::PeerClosed,
         Self::Reset,
         Self::Requested,
@@ -48,11 +54,14 @@ impl Cause {
         Self::Replaced,
         Self::Idle,
         Self::HandshakeTimeout,
+        Self::HeartbeatTimeout,
         Self::LoginTimeout,
         Self::SlowConsumer,
         Self::WriteStalled,
         Self::FrameTooLarge,
         Self::Malformed,
+        Self::Http,
+        Self::TlsFailed,
         Self::Incompatible,
         Self::Refused,
         Self::Shutdown,
@@ -68,11 +77,14 @@ impl Cause {
             Self::Replaced => "replaced",
             Self::Idle => "idle",
             Self::HandshakeTimeout => "handshake_timeout",
+            Self::HeartbeatTimeout => "heartbeat_timeout",
             Self::LoginTimeout => "login_timeout",
             Self::SlowConsumer => "slow_consumer",
             Self::WriteStalled => "write_stalled",
             Self::FrameTooLarge => "frame_too_large",
             Self::Malformed => "malformed",
+            Self::Http => "http",
+            Self::TlsFailed => "tls_failed",
             Self::Incompatible => "incompatible",
             Self::Refused => "refused",
             Self::Shutdown => "shutdown",

@@ -13,7 +13,8 @@ pub struct Connection {
     pub peer: SocketAddr,
     /// Our address.
     pub local: SocketAddr,
-    /// What carries the bytes: `"tcp"`, `"memory"` …
+    /// What carries the bytes: `"tcp"`, `"ws"`, `"tls"`, `"wss"`, `"memory"` … Where the first bytes decide, it changes
+    /// once they have come.
     pub transport: &'static str,
     /// When it was accepted, as time of the [`Clock`](crate::Clock).
     pub opened_at: Duration,
@@ -32,7 +33,7 @@ pub struct Traffic {
     pub bytes_sent: u64,
     /// Frames and requests that could not be understood.
     pub bad_requests: u64,
-    /// Answers that could not be encoded.
+    /// Answers and pushes that could not be encoded.
     pub send_errors: u64,
     /// When the last complete frame came, as time of the [`Clock`](crate::Clock).
     pub last_received: Duration,
@@ -41,6 +42,12 @@ pub struct Traffic {
 /// The gate let this connection in; [`Opened`](crate::Opened) was told of it, and [`Closed`](crate::Closed) will be.
 #[derive(Component, Clone, Copy, Debug, Default)]
 pub struct Admitted;
+
+/// A protocol's handshake is going on: the protocol inserts this when the connection is opened, and removes it. Until then
+/// nothing is told to the peer that it did not ask for.
+#[derive(Component, Clone, Copy, Debug, Default)]
+#[component(storage = "SparseSet")]
+pub struct Handshaking;
 
 /// The connection is closing: no more of its packets are handled, what is queued is sent, then the socket closes.
 ///
@@ -86,6 +93,8 @@ pub trait Line: Send + Sync + 'static {
     fn limit(&self, max_frame: usize, max_held: usize);
     /// Sends what is queued for at most this long, then closes. Zero drops what is queued.
     fn close(&self, flush_within: Duration);
+    /// The world knows the transport now: what it sends from here on is wrapped as the transport wants it.
+    fn established(&self) {}
 }
 
 /// The largest frame payload this peer may send, in bytes. Default 65,535: what a 2-byte length can say.

@@ -46,6 +46,11 @@ impl<T> DeadlineQueue<T> {
         self.heap.iter().map(|Reverse(entry)| &entry.item)
     }
 
+    /// Drops the items for which `keep` gives false. It looks at each.
+    pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        self.heap.retain(|Reverse(entry)| keep(&entry.item));
+    }
+
     /// How many items wait.
     pub fn len(&self) -> usize {
         self.heap.len()

@@ -80,6 +80,11 @@ pub struct Backlogged {
     pub bytes: usize,
 }
 
+/// Request: read again what was read from files, certificates and dictionaries, without dropping anybody. Whoever
+/// cannot read its file logs an error and keeps what it has.
+#[derive(Event, Clone, Debug)]
+pub struct Reload;
+
 /// Request: stop accepting, close all connections, then end the app.
 #[derive(Event, Clone, Debug)]
 pub struct Shutdown;

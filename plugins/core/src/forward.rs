@@ -4,6 +4,16 @@ use crate::{Close, Closing, Connection, Forward, Forwarded, ForwardedTo, Link, S
 use bevy_ecs::prelude::*;
 use std::sync::Arc;
 
+/// Begins to read a connection, for protocols whose peers speak first: by a command, and unless it has an agent by then,
+/// which it would lose, and with which it is being read already.
+pub fn start_unless_forwarded(commands: &mut Commands, connection: Entity) {
+    commands.queue(move |world: &mut World| {
+        if !world.get_entity(connection).is_ok_and(|connection| connection.contains::<ForwardedTo>()) {
+            world.trigger(Start { entity: connection });
+        }
+    });
+}
+
 pub(crate) fn start(event: On<Start>, connections: Query<&Link, Without<Closing>>, mut commands: Commands) {
     if let Ok(link) = connections.get(event.entity) {
         link.0.start();

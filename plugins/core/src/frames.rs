@@ -32,6 +32,8 @@ impl Framing {
     pub const BE16: Self = Self { name: "be16", measure: be16 };
     /// A 32-bit little-endian length that counts the payload only (our own protocol).
     pub const LE32: Self = Self { name: "le32", measure: le32 };
+    /// No framing of its own: one message of the transport is one frame, and none is empty. For WebSocket only.
+    pub const WHOLE: Self = Self { name: "whole", measure: whole };
 }
 
 fn be16(bytes: &[u8]) -> Option<Extent> {
@@ -46,6 +48,10 @@ fn le32(bytes: &[u8]) -> Option<Extent> {
     Some(Extent { header: 4, payload })
 }
 
+fn whole(bytes: &[u8]) -> Option<Extent> {
+    (!bytes.is_empty()).then_some(Extent { header: 0, payload: bytes.len() })
+}
+
 /// A peer announced a frame larger than it may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("a frame of {declared} bytes was announced, {limit} are allowed")]
@@ -54,6 +60,17 @@ pub struct FrameTooLarge {
     pub declared: usize,
     /// The largest payload allowed, in bytes.
     pub limit: usize,
+}
+
+/// A message that is not one frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum BadMessage {
+    /// Its frame is larger than allowed.
+    #[error(transparent)]
+    TooLarge(#[from] FrameTooLarge),
+    /// It is empty, holds a part of a frame, or more than one.
+    #[error("a message of {0} bytes is not exactly one frame")]
+    NotOneFrame(usize),
 }
 
 /// The complete frames of one read from a socket, in order.
@@ -70,6 +87,38 @@ impl Frames {
     pub fn single(payload: Vec<u8>) -> Self {
         let end = payload.len() as u32;
         Self { data: payload, spans: SmallVec::from_slice(&[(0, end)]) }
+    }
+
+    /// No frames yet, with room for so many bytes of messages.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { data: Vec::with_capacity(bytes), spans: Spans::new() }
+    }
+
+    /// Adds one message of a transport that keeps message borders, appended by `write`; it must be exactly one frame.
+    ///
+    /// # Errors
+    /// When it is not, or when its payload exceeds `max_frame` bytes. Then nothing is added.
+    pub fn push_message(
+        &mut self,
+        framing: Framing,
+        max_frame: usize,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), BadMessage> {
+        let start = self.data.len();
+        write(&mut self.data);
+        let result = one_frame(framing, max_frame, &self.data[start..]);
+        match result {
+            Ok(header) => {
+                let end = self.data.len();
+                if self.spans.len() == self.spans.inline_size() {
+                    // As for a stream: one allocation for all that may follow.
+                    self.spans.reserve(1 + (self.data.capacity() - end) / (end - start).max(1));
+                }
+                self.spans.push(((start + header) as u32, end as u32));
+            }
+            Err(_) => self.data.truncate(start),
+        }
+        result.map(drop)
     }
 
     /// How many frames there are.
@@ -96,6 +145,16 @@ impl Frames {
     pub fn into_parts(self) -> (Vec<u8>, impl ExactSizeIterator<Item = (u32, u32)>) {
         (self.data, self.spans.into_iter())
     }
+}
+
+/// The header's length of a message that is exactly one frame.
+fn one_frame(framing: Framing, max_frame: usize, message: &[u8]) -> Result<usize, BadMessage> {
+    let not_one = BadMessage::NotOneFrame(message.len());
+    let Extent { header, payload } = (framing.measure)(message).ok_or(not_one)?;
+    if payload > max_frame {
+        return Err(FrameTooLarge { declared: payload, limit: max_frame }.into());
+    }
+    if header.checked_add(payload) == Some(message.len()) { Ok(header) } else { Err(not_one) }
 }
 
 /// Puts frames together from whatever pieces the network delivers.
@@ -209,6 +268,22 @@ mod tests {
         let (frames, result) = assembler.feed(&[1, 0, 0, 0, 9, 255, 255, 255, 255], 4096);
         assert_eq!(payloads(&frames), [[9]]);
         assert_eq!(result, Err(FrameTooLarge { declared: u32::MAX as usize, limit: 4096 }));
+    }
+
+    #[test]
+    fn a_message_must_be_exactly_one_frame() {
+        let mut frames = Frames::default();
+        let mut push =
+            |bytes: &[u8]| frames.push_message(Framing::BE16, 4, |data| data.extend_from_slice(bytes));
+        assert_eq!(push(b"\0\x02hi"), Ok(()));
+        for (bad, len) in [(&b""[..], 0), (b"\0", 1), (b"\0\x02h", 3), (b"\0\0\0\0", 4), (b"\0\x01abc", 5)] {
+            assert_eq!(push(bad), Err(BadMessage::NotOneFrame(len)));
+        }
+        assert_eq!(push(b"\0\x05h"), Err(FrameTooLarge { declared: 5, limit: 4 }.into()));
+        assert_eq!(push(b"\0\0"), Ok(()));
+        assert_eq!(payloads(&frames), [&b"hi"[..], b""]);
+        let whole = frames.push_message(Framing::WHOLE, 9, |data| data.extend_from_slice(b"as it is"));
+        assert_eq!((whole, frames.len()), (Ok(()), 3));
     }
 
     #[test]

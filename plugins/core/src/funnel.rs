@@ -1,6 +1,6 @@
 //! The one queue through which all that comes from outside reaches the world.
 
-use crate::{Cause, Frames, TimeSource};
+use crate::{Cause, Envelope, Frames, TimeSource};
 use atomic_waker::AtomicWaker;
 use bevy_ecs::{entity::RemoteAllocator, prelude::*};
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError};
@@ -19,6 +19,16 @@ use std::{
 pub enum Inbound {
     /// A socket was accepted.
     Opened(Box<Opening>),
+    /// What carries the bytes is known now, where the first bytes had to tell. Comes before the first frames, at most
+    /// once.
+    Established {
+        /// The connection.
+        connection: Entity,
+        /// What carries the bytes.
+        transport: &'static str,
+        /// How each write is wrapped; none where the protocol's own frames are all there is.
+        envelope: Option<Envelope>,
+    },
     /// What one read from a socket yielded, as time of the clock and frames in order.
     Frames {
         /// The connection.

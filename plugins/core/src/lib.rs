@@ -3,11 +3,12 @@
 //! **Where it stands.** Below everything. It knows neither tokio nor any protocol.
 //!
 //! **What it adds**
-//! - Components: [`Connection`], [`Traffic`], [`Outbox`], [`Link`], [`Closing`], [`Agent`], and the policies
+//! - Components: [`Connection`], [`Traffic`], [`Outbox`], [`Link`], [`Handshaking`], [`Closing`], [`Agent`], and the policies
 //!   [`MaxFrame`], [`InboundLimit`], [`OutboxLimit`].
 //! - Relationships: [`AcceptedBy`] a listener, [`ForwardedTo`] an agent, [`BelongsTo`] who an agent plays for.
-//! - Events: requests ([`Close`], [`Forward`], [`Start`], [`Shutdown`]) and facts ([`Opened`], [`Closed`],
-//!   [`Forwarded`], [`Authenticated`], [`Backlogged`], [`ShuttingDown`]). Every [`Closed`] carries a [`Cause`].
+//! - Events: requests ([`Close`], [`Kick`], [`Forward`], [`Start`], [`Reload`], [`Shutdown`]) and facts ([`Opened`],
+//!   [`Closed`], [`Kicked`], [`Forwarded`], [`Authenticated`], [`Backlogged`], [`ShuttingDown`]). Every [`Closed`]
+//!   carries a [`Cause`].
 //! - The [`Ingress`] schedule with its public sets, [`IngressSystems`].
 //! - The one queue from outside ([`Funnel`] to [`Intake`]), the [`Clock`], and the event-driven [runner](run).
 //!
@@ -37,31 +38,41 @@ mod events;
 mod forward;
 mod frames;
 mod funnel;
+mod kick;
+mod lateness;
 mod outbox;
 mod receive;
 mod runner;
 mod schedule;
 mod shutdown;
+mod signals;
 
 pub use arrivals::{Arrival, Arrivals};
 pub use cause::Cause;
 pub use clock::{Clock, TimeSource};
 pub use connection::{
     Accepted, AcceptedBy, Admitted, Agent, Agents, BelongsTo, Bindings, BoundTo, Closing, Connection,
-    ForwardedTo, Forwards, InboundLimit, Line, Link, MaxFrame, OutboxLimit, Traffic,
+    ForwardedTo, Forwards, Handshaking, InboundLimit, Line, Link, MaxFrame, OutboxLimit, Traffic,
 };
 pub use deadlines::DeadlineQueue;
 pub use driver::{ActiveDriver, Driver};
 pub use events::{
-    Authenticated, Backlogged, Close, Closed, Forward, Forwarded, Opened, Shutdown, ShuttingDown, Start,
+    Authenticated, Backlogged, Close, Closed, Forward, Forwarded, Opened, Reload, Shutdown, ShuttingDown,
+    Start,
 };
-pub use frames::{Assembler, Extent, FrameTooLarge, Frames, Framing};
+pub use forward::start_unless_forwarded;
+pub use frames::{Assembler, BadMessage, Extent, FrameTooLarge, Frames, Framing};
 pub use funnel::{Funnel, Inbound, Intake, Opening};
-pub use outbox::{DirtyOutboxes, FIRST_WARNING, NotConnected, Outbox, OutboxWriter, Outboxes, write_outbox};
+pub use kick::{Kick, Kicked};
+pub use lateness::Lateness;
+pub use outbox::{
+    DirtyOutboxes, Envelope, FIRST_WARNING, NotConnected, Outbox, OutboxWriter, Outboxes, write_outbox,
+};
 pub use receive::{Arriving, FLUSH_BEFORE_CLOSE};
 pub use runner::{TickRate, run};
 pub use schedule::{Ingress, IngressSystems, TickSystems};
-pub use shutdown::{DrainLimit, Draining, SignalPlugin};
+pub use shutdown::{DrainLimit, Draining};
+pub use signals::SignalPlugin;
 
 use bevy_app::{App, First, Last, Plugin, ScheduleRunnerPlugin};
 use bevy_ecs::{
@@ -100,6 +111,7 @@ impl Plugin for CorePlugin {
             .insert_resource(Clock::new(self.time.clone()))
             .init_resource::<ActiveDriver>()
             .init_resource::<TickRate>()
+            .init_resource::<Lateness>()
             .init_resource::<Arrivals>()
             .init_resource::<Arriving>()
             .init_resource::<receive::Endings>()
@@ -111,6 +123,7 @@ impl Plugin for CorePlugin {
             .add_observer(receive::mark_closing)
             .add_observer(forward::start)
             .add_observer(forward::forward)
+            .add_observer(kick::kick)
             .add_systems(First, (clock::update_clock, driver::poll_driver).chain())
             .add_systems(
                 Ingress,

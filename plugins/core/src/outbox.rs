@@ -3,6 +3,10 @@
 use bevy_ecs::{prelude::*, system::SystemParam};
 use thiserror::Error;
 
+/// Wraps, in place, the frame that was appended to the buffer at this offset, as a transport with messages of its own
+/// wants it: a WebSocket's frame header, say.
+pub type Envelope = fn(&mut Vec<u8>, usize);
+
 /// Bytes of whole frames that wait for the next flush. Write to it through [`Outboxes`].
 ///
 /// It holds memory only while there is something in it.
@@ -12,12 +16,33 @@ pub struct Outbox {
     pub(crate) frames: u32,
     /// The mark at which the next warning is due, as a power of two of [`FIRST_WARNING`]; 0 while not warned.
     pub(crate) warnings: u8,
+    envelope: Option<Envelope>,
 }
 
 impl Outbox {
     /// The bytes that wait, whole frames in order.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// From now on each write is wrapped so. What was written before that cannot be read by the peer any more.
+    pub(crate) fn establish(&mut self, envelope: Option<Envelope>) {
+        self.envelope = envelope;
+        if envelope.is_some() {
+            self.bytes.clear();
+            self.frames = 0;
+        }
+    }
+
+    fn append<R>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+        self.frames += 1;
+        let Some(envelope) = self.envelope else { return write(&mut self.bytes) };
+        let start = self.bytes.len();
+        let result = write(&mut self.bytes);
+        if self.bytes.len() > start {
+            envelope(&mut self.bytes, start);
+        }
+        result
     }
 
     fn give(&mut self, buffer: Vec<u8>) {
@@ -75,7 +100,8 @@ pub struct Outboxes<'w, 's> {
 }
 
 impl Outboxes<'_, '_> {
-    /// Lets `write` append whole frames to a connection's outbox.
+    /// Lets `write` append whole frames to a connection's outbox. One write is one message, where the transport has
+    /// messages.
     ///
     /// # Errors
     /// When the connection does not exist.
@@ -116,8 +142,7 @@ impl OutboxWriter {
             outbox = self.0.get_mut(world, connection).map_err(|_| NotConnected(connection))?;
             outbox.give(spare);
         }
-        outbox.frames += 1;
-        Ok(write(&mut outbox.bytes))
+        Ok(outbox.append(write))
     }
 }
 
@@ -142,6 +167,5 @@ fn append<R>(
     if outbox.bytes.is_empty() {
         outbox.give(dirty.add(connection));
     }
-    outbox.frames += 1;
-    write(&mut outbox.bytes)
+    outbox.append(write)
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     AcceptedBy, Admitted, Arrival, Arrivals, Backlogged, Cause, Clock, Close, Closed, Closing, Connection,
-    DirtyOutboxes, FIRST_WARNING, Inbound, InboundLimit, Intake, Link, MaxFrame, Opening, Outbox,
+    DirtyOutboxes, Envelope, FIRST_WARNING, Inbound, InboundLimit, Intake, Link, MaxFrame, Opening, Outbox,
     OutboxLimit, Traffic,
 };
 use bevy_ecs::prelude::*;
@@ -36,34 +36,66 @@ pub(crate) fn receive(world: &mut World, readers: &mut QueryState<Reader>) {
     let intake = world.resource::<Intake>().clone();
     let mut arrivals = std::mem::take(&mut *world.resource_mut::<Arrivals>());
     arrivals.list.clear();
-    let (mut frame_count, mut bytes, mut items, mut load) = (0, 0, 0, 0);
-    while frame_count < FRAMES_PER_RUN && bytes < BYTES_PER_RUN && items < ITEMS_PER_RUN {
-        let Ok(item) = intake.take(&mut load) else { break };
-        items += 1;
-        match item {
-            Inbound::Frames { connection, received, frames } => {
-                frame_count += frames.len();
-                bytes += frames.byte_len();
-                arrive(world, readers, Arrival { connection, received, frames }, &mut arrivals);
-            }
-            Inbound::Opened(opening) => open(world, *opening),
-            Inbound::Ended { connection, cause } => {
-                world.resource_mut::<Endings>().ended.push((connection, cause));
-            }
-            Inbound::Closed { connection, cause } => {
-                world.resource_mut::<Endings>().closed.push((connection, cause));
-            }
-            Inbound::Drained { connection } => drained(world, connection),
-            Inbound::Posted(work) => {
-                if catch_unwind(AssertUnwindSafe(|| work(world))).is_err() {
-                    tracing::error!("work posted to the world panicked");
-                }
-            }
+    let mut taken = Taken::default();
+    // Observers run in here, and the game's may panic: that costs nobody else what came, and what was taken is given back.
+    // Around all items, for it costs something.
+    while catch_unwind(AssertUnwindSafe(|| {
+        while taken.has_room() {
+            let Ok(item) = intake.take(&mut taken.load) else { break };
+            taken.items += 1;
+            take(world, readers, item, &mut arrivals, &mut taken);
         }
+    }))
+    .is_err()
+    {
+        tracing::error!("what came from outside made an observer, or work posted to the world, panic");
     }
-    intake.give_back(load);
+    intake.give_back(taken.load);
     *world.resource_mut::<Arrivals>() = arrivals;
     world.flush();
+}
+
+/// What one run has taken from the queue.
+#[derive(Default)]
+struct Taken {
+    frames: usize,
+    bytes: usize,
+    items: usize,
+    load: usize,
+}
+
+impl Taken {
+    fn has_room(&self) -> bool {
+        self.frames < FRAMES_PER_RUN && self.bytes < BYTES_PER_RUN && self.items < ITEMS_PER_RUN
+    }
+}
+
+fn take(
+    world: &mut World,
+    readers: &mut QueryState<Reader>,
+    item: Inbound,
+    arrivals: &mut Arrivals,
+    taken: &mut Taken,
+) {
+    match item {
+        Inbound::Frames { connection, received, frames } => {
+            taken.frames += frames.len();
+            taken.bytes += frames.byte_len();
+            arrive(world, readers, Arrival { connection, received, frames }, arrivals);
+        }
+        Inbound::Opened(opening) => open(world, *opening),
+        Inbound::Established { connection, transport, envelope } => {
+            establish(world, connection, transport, envelope);
+        }
+        Inbound::Ended { connection, cause } => {
+            world.resource_mut::<Endings>().ended.push((connection, cause));
+        }
+        Inbound::Closed { connection, cause } => {
+            world.resource_mut::<Endings>().closed.push((connection, cause));
+        }
+        Inbound::Drained { connection } => drained(world, connection),
+        Inbound::Posted(work) => work(world),
+    }
 }
 
 /// What an arrival touches.
@@ -107,6 +139,21 @@ fn open(world: &mut World, opening: Opening) {
             world.resource_mut::<Arriving>().0.push(opening.connection);
         }
         Err(error) => tracing::error!(%error, "an accepted socket could not become an entity"),
+    }
+}
+
+fn establish(world: &mut World, id: Entity, transport: &'static str, envelope: Option<Envelope>) {
+    let Ok(mut entity) = world.get_entity_mut(id) else { return };
+    let Some(connection) = entity.get::<Connection>().cloned() else { return };
+    if let Some(mut outbox) = entity.get_mut::<Outbox>() {
+        outbox.establish(envelope);
+    }
+    if let Some(link) = entity.get::<Link>() {
+        link.0.established();
+    }
+    // Last, for observers look at it.
+    if connection.transport != transport {
+        entity.insert(Connection { transport, ..connection });
     }
 }
 

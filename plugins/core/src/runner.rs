@@ -1,6 +1,6 @@
 //! The event-driven runner: sleeps until there is input or a tick is due, and never spins.
 
-use crate::{ActiveDriver, Ingress, Intake};
+use crate::{ActiveDriver, Ingress, Intake, Lateness};
 use bevy_app::{App, AppExit, PluginsState};
 use bevy_ecs::prelude::*;
 use std::time::{Duration, Instant};
@@ -42,14 +42,19 @@ pub fn run(mut app: App) -> AppExit {
     }
     let intake = app.world().resource::<Intake>().clone();
     let mut next_tick = Instant::now();
+    // When the next tick would be due if none were skipped.
+    let mut due = next_tick;
     loop {
         let now = Instant::now();
         if now >= next_tick {
+            app.world_mut().resource_mut::<Lateness>().0 = now.saturating_duration_since(due);
             app.update();
             if let Some(exit) = app.should_exit() {
                 return exit;
             }
-            next_tick = following_tick(next_tick, app.world().resource::<TickRate>().0, Instant::now());
+            let step = app.world().resource::<TickRate>().0;
+            due = next_tick + step;
+            next_tick = following_tick(next_tick, step, Instant::now());
         }
         if intake.is_empty() {
             let world = app.world_mut();
@@ -77,6 +82,8 @@ fn following_tick(due: Instant, step: Duration, now: Instant) -> Instant {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Clock, CorePlugin};
+    use bevy_app::Update;
 
     const STEP: Duration = Duration::from_millis(50);
 
@@ -85,6 +92,29 @@ mod tests {
         let start = Instant::now();
         assert_eq!(following_tick(start, STEP, start + Duration::from_millis(9)), start + STEP);
         assert_eq!(following_tick(start, STEP, start + Duration::from_millis(120)), start + STEP);
+    }
+
+    #[test]
+    fn a_tick_knows_how_late_it_is() {
+        const STALL: Duration = Duration::from_millis(20);
+        const STEP: Duration = Duration::from_millis(1);
+        fn tick(
+            mut ticks: Local<u32>,
+            late: Res<Lateness>,
+            clock: Res<Clock>,
+            mut exit: MessageWriter<AppExit>,
+        ) {
+            if *ticks > 0 {
+                exit.write(if late.0 >= STALL - STEP { AppExit::Success } else { AppExit::error() });
+            }
+            *ticks += 1;
+            while clock.source().now() < clock.now() + STALL {
+                std::hint::spin_loop();
+            }
+        }
+        let mut app = App::new();
+        app.add_plugins(CorePlugin::default()).insert_resource(TickRate(STEP)).add_systems(Update, tick);
+        assert_eq!(app.run(), AppExit::Success, "the ticks that were skipped count too");
     }
 
     #[test]

@@ -1,12 +1,9 @@
 //! The graceful end: stop accepting, tell clients, flush, close, exit.
 
-use crate::{Cause, Clock, Close, Closing, Connection, Funnel, Shutdown, ShuttingDown};
-use bevy_app::{App, AppExit, Last, Plugin};
+use crate::{Cause, Clock, Close, Closing, Connection, Shutdown, ShuttingDown};
+use bevy_app::{App, AppExit, Last};
 use bevy_ecs::prelude::*;
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 /// How long a shutdown waits for connections to drain. Default 10 seconds.
 #[derive(Resource, Clone, Copy, Debug)]
@@ -66,27 +63,5 @@ fn exit_when_drained(
     if connections.is_empty() || clock.now() >= draining.deadline {
         tracing::info!(open = connections.iter().len(), "stopped");
         exit.write(AppExit::Success);
-    }
-}
-
-/// Turns SIGINT and SIGTERM into [`Shutdown`]; a second signal ends the process at once, with exit code 130.
-///
-/// It installs a handler for the whole process: for a program whose main job is the server.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SignalPlugin;
-
-impl Plugin for SignalPlugin {
-    fn build(&self, app: &mut App) {
-        let funnel = app.world().resource::<Funnel>().clone();
-        let signalled = AtomicBool::new(false);
-        let handler = move || {
-            if signalled.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
-            }
-            funnel.post(|world| world.trigger(Shutdown));
-        };
-        if let Err(error) = ctrlc::set_handler(handler) {
-            tracing::warn!(%error, "signals are not handled: the process will end without draining");
-        }
     }
 }

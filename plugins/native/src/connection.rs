@@ -2,7 +2,7 @@
 
 use crate::{protocol::Service, wire::ServerFrame};
 use bevy_ecs::prelude::*;
-use portcullis_core::{Cause, Close, Closing, Connection, ForwardedTo, Outboxes, Start};
+use portcullis_core::{Cause, Close, Closing, Connection, Outboxes, start_unless_forwarded};
 use portcullis_dispatch::Speaks;
 use portcullis_watchdog::Handshaking;
 use std::{borrow::Cow, sync::Arc};
@@ -48,12 +48,7 @@ pub(crate) fn greet(
         return;
     }
     commands.entity(entity).insert((NativeState::Greeting, Handshaking));
-    commands.queue(move |world: &mut World| {
-        // Who has an agent already is being read already, and would lose it.
-        if !world.get_entity(entity).is_ok_and(|connection| connection.contains::<ForwardedTo>()) {
-            world.trigger(Start { entity });
-        }
-    });
+    start_unless_forwarded(&mut commands, entity);
 }
 
 /// Tells a peer why its connection closes, unless it knows or cannot be told.

@@ -7,7 +7,10 @@ use std::{
     future::{Future, poll_fn},
     io,
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::Poll,
     thread::available_parallelism,
     time::Instant,
@@ -72,8 +75,8 @@ pub(crate) fn start(kind: DriverKind) -> io::Result<(Box<dyn Driver>, IoRuntime)
                 .thread_name("portcullis-net")
                 .enable_all()
                 .build()?;
-            let lanes = Arc::new(Lanes((0..threads).map(|_| Arc::default()).collect()));
-            for lane in &lanes.0 {
+            let lanes = Arc::new(Lanes::new(threads));
+            for lane in &lanes.all {
                 runtime.spawn(Arc::clone(lane).write());
             }
             let io = IoRuntime { handle: runtime.handle().clone(), lanes: Arc::clone(&lanes) };
@@ -82,7 +85,7 @@ pub(crate) fn start(kind: DriverKind) -> io::Result<(Box<dyn Driver>, IoRuntime)
         DriverKind::Auto | DriverKind::Inline => {
             // One look at the world after so many tasks: large batches, while the queue stays short.
             let runtime = Builder::new_current_thread().event_interval(128).enable_all().build()?;
-            let io = IoRuntime { handle: runtime.handle().clone(), lanes: Arc::new(Lanes(Vec::new())) };
+            let io = IoRuntime { handle: runtime.handle().clone(), lanes: Arc::new(Lanes::new(0)) };
             Ok((Box::new(InlineDriver { runtime: Some(runtime) }), io))
         }
     }
@@ -147,7 +150,7 @@ impl Driver for ThreadDriver {
     fn poll(&mut self) {}
 
     fn flushed(&self) {
-        self.lanes.0.iter().for_each(|lane| lane.flush());
+        self.lanes.all.iter().for_each(|lane| lane.flush());
     }
 }
 
@@ -161,13 +164,20 @@ impl Drop for ThreadDriver {
 
 /// The lists by which the world hands written connections to the I/O threads: one list, one wake-up a flush.
 #[derive(Debug)]
-pub(crate) struct Lanes(Vec<Arc<Lane>>);
+pub(crate) struct Lanes {
+    all: Vec<Arc<Lane>>,
+    given: AtomicUsize,
+}
 
 impl Lanes {
-    /// The lane of a connection; none when the world writes to sockets itself.
-    pub(crate) fn of(&self, connection: Entity) -> Option<Arc<Lane>> {
-        let index = (connection.index_u32() as usize).checked_rem(self.0.len())?;
-        self.0.get(index).cloned()
+    fn new(lanes: usize) -> Self {
+        Self { all: (0..lanes).map(|_| Arc::default()).collect(), given: AtomicUsize::new(0) }
+    }
+
+    /// The lane of a new connection, each in turn; none when the world writes to sockets itself.
+    pub(crate) fn next(&self) -> Option<Arc<Lane>> {
+        let index = self.given.fetch_add(1, Ordering::Relaxed).checked_rem(self.all.len())?;
+        self.all.get(index).cloned()
     }
 }
 

@@ -7,11 +7,15 @@
 //! - [`NetPlugin`], with two [drivers](DriverKind) for the same tokio code that nothing above can tell apart: `inline`
 //!   runs it inside the ECS thread between schedule runs, `thread` on threads of its own.
 //! - [`Listener`]: spawn an entity with it and it listens; then it carries a [`ListenerHandle`], or a [`BindError`].
+//! - What a listener speaks: raw frames, WebSocket, or either by the first byte ([`Accepts`]); in the clear or by
+//!   [`Tls`], whose certificates are read again at [`Reload`](portcullis_core::Reload); behind [`Proxies`] that tell
+//!   whom they speak for.
 //! - [`IoRuntime`]: the tokio runtime, for tasks of the game's own.
 //! - [`memory`]: a transport without sockets that feeds the same queue, for tests.
 //!
 //! **What it refuses to do.** It holds no frame for the world beyond a connection's limits: a world that lags stops
-//! the sockets being read. It never allocates by a length a peer declared.
+//! the sockets being read. It never allocates by a length a peer declared. It believes an address only from a proxy it
+//! was told to trust, and compresses nothing.
 //!
 //! ```
 //! use bevy_app::App;
@@ -26,14 +30,21 @@
 //! assert_ne!(port, 0);
 //! ```
 
+mod acceptor;
 mod driver;
+mod greeting;
+mod inlet;
 mod listener;
 pub mod memory;
+mod proxies;
 mod serve;
 mod tcp;
+mod tls;
 
 pub use driver::{DriverKind, IoRuntime};
-pub use listener::{BindError, Listener, ListenerHandle};
+pub use listener::{Accepts, BindError, Listener, ListenerHandle};
+pub use proxies::Proxies;
+pub use tls::{Tls, TlsError};
 
 use bevy_app::{App, Plugin};
 use portcullis_core::ActiveDriver;
@@ -56,6 +67,9 @@ impl Plugin for NetPlugin {
                 tracing::error!(%error, "the I/O runtime could not be started: is the thread limit reached?");
             }
         }
-        app.add_observer(listener::open).add_observer(listener::close).add_observer(listener::close_all);
+        app.add_observer(listener::open)
+            .add_observer(listener::close)
+            .add_observer(listener::close_all)
+            .add_observer(listener::reload);
     }
 }

@@ -1,19 +1,15 @@
 //! Listeners as entities.
 
-use crate::{IoRuntime, serve::serve};
+use crate::{IoRuntime, Proxies, Tls, acceptor::Acceptor, greeting::Terms};
 use bevy_ecs::prelude::*;
-use portcullis_core::{Framing, Funnel, ShuttingDown};
+use portcullis_core::{Framing, Funnel, Reload, ShuttingDown};
 use std::{
-    fmt,
-    future::{Future, poll_fn},
-    io,
+    fmt, io,
     net::SocketAddr,
-    pin::pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU8, Ordering},
     },
-    task::Poll,
     time::Duration,
 };
 use tokio::{
@@ -21,7 +17,8 @@ use tokio::{
     sync::Notify,
 };
 
-/// Spawn an entity with this and it listens at once; despawn it, or remove this, and it stops. Connections stay.
+/// Spawn an entity with this and it listens at once; despawn it, or remove this, and it stops. Connections stay. Insert
+/// another with the same address, and the settings of that hold for the next connections; the backlog stays as it is.
 ///
 /// Policies beside it ([`MaxFrame`](portcullis_core::MaxFrame), [`OutboxLimit`](portcullis_core::OutboxLimit) …) are
 /// the defaults of the connections it accepts.
@@ -36,12 +33,83 @@ pub struct Listener {
     pub nodelay: bool,
     /// Connections the kernel may hold until they are accepted. Default 1024.
     pub backlog: u32,
+    /// What is spoken: raw frames, WebSocket, or either. Default: raw frames.
+    pub accepts: Accepts,
+    /// Encrypts all of it. Default: nothing.
+    pub tls: Option<Tls>,
+    /// The proxies before it. Default: none.
+    pub proxies: Proxies,
+    /// How long a proxy's header, the TLS handshake, detection and the HTTP upgrade may take together, from when the
+    /// connection is read (from accept, for a socket of a proxy). Default 5 seconds. Raw frames have no greeting.
+    pub greeting_limit: Duration,
+    /// The path of HTTP at which `GET` and `HEAD` are answered `200 ok`, for health checks. Default `/health`.
+    pub health_path: Arc<str>,
+}
+
+/// What a listener's peers may speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Accepts {
+    /// The framing, straight over the stream.
+    #[default]
+    Tcp,
+    /// WebSocket (RFC 6455): each message is one frame of the framing, header included. Any path, origin and first
+    /// subprotocol will do; extensions are declined. Plain HTTP requests get a short answer.
+    WebSocket,
+    /// Either, told apart by the first byte: an ASCII letter begins an HTTP request. For protocols in which the client
+    /// speaks first and never begins with a letter.
+    Both,
 }
 
 impl Listener {
     /// A listener with default settings.
     pub fn new(address: SocketAddr, framing: Framing) -> Self {
-        Self { address, framing, nodelay: true, backlog: 1024 }
+        Self {
+            address,
+            framing,
+            nodelay: true,
+            backlog: 1024,
+            accepts: Accepts::Tcp,
+            tls: None,
+            proxies: Proxies::default(),
+            greeting_limit: Duration::from_secs(5),
+            health_path: Arc::from("/health"),
+        }
+    }
+
+    /// Speaks WebSocket.
+    pub fn websocket(mut self) -> Self {
+        self.accepts = Accepts::WebSocket;
+        self
+    }
+
+    /// Speaks raw frames and WebSocket on one port.
+    pub fn hybrid(mut self) -> Self {
+        self.accepts = Accepts::Both;
+        self
+    }
+
+    /// Encrypts.
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Believes these proxies.
+    pub fn proxies(mut self, proxies: Proxies) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
+    /// Sets [`Listener::greeting_limit`].
+    pub fn greeting_limit(mut self, limit: Duration) -> Self {
+        self.greeting_limit = limit;
+        self
+    }
+
+    /// Sets [`Listener::health_path`].
+    pub fn health_path(mut self, path: impl Into<Arc<str>>) -> Self {
+        self.health_path = path.into();
+        self
     }
 }
 
@@ -101,17 +169,31 @@ impl fmt::Display for BindError {
     }
 }
 
-const OPEN: u8 = 0;
-const PAUSED: u8 = 1;
-const CLOSED: u8 = 2;
+pub(crate) const OPEN: u8 = 0;
+pub(crate) const PAUSED: u8 = 1;
+pub(crate) const CLOSED: u8 = 2;
 
-#[derive(Debug, Default)]
-struct Control {
-    state: AtomicU8,
-    changed: Notify,
+#[derive(Debug)]
+pub(crate) struct Control {
+    pub state: AtomicU8,
+    pub changed: Notify,
+    /// For the next connections.
+    terms: Mutex<Arc<Terms>>,
 }
 
 impl Control {
+    fn new(terms: Arc<Terms>) -> Self {
+        Self { state: AtomicU8::new(OPEN), changed: Notify::new(), terms: Mutex::new(terms) }
+    }
+
+    pub(crate) fn terms(&self) -> Arc<Terms> {
+        Arc::clone(&self.terms.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set_terms(&self, terms: Arc<Terms>) {
+        *self.terms.lock().unwrap_or_else(PoisonError::into_inner) = terms;
+    }
+
     fn set(&self, state: u8) {
         self.state.store(state, Ordering::SeqCst);
         self.changed.notify_one();
@@ -126,36 +208,40 @@ pub(crate) fn open(
     mut commands: Commands,
 ) {
     let Ok((listener, before)) = listeners.get(event.entity) else { return };
-    // With other settings than it had.
+    let checked = check(listener);
     if let Some(before) = before {
+        // With other settings than it had, the socket stays: its port is not free before the acceptor has ended.
+        if checked.is_ok() && before.address == listener.address {
+            return before.control.set_terms(Terms::new(event.entity, listener));
+        }
         before.control.set(CLOSED);
     }
-    let bound = match &io {
+    let bound = checked.and_then(|()| match &io {
         Some(io) => bind(listener, io),
         None => Err(io::Error::other("there is no I/O runtime")),
-    };
+    });
     match (bound, io) {
         (Ok((socket, address)), Some(io)) => {
-            let control = Arc::new(Control::default());
-            let acceptor = Acceptor {
-                socket,
-                id: event.entity,
-                settings: listener.clone(),
-                control: Arc::clone(&control),
-                funnel: funnel.clone(),
-                io: io.clone(),
-            };
+            let control = Arc::new(Control::new(Terms::new(event.entity, listener)));
+            let acceptor = Acceptor::new(socket, &control, &funnel, &io);
             io.spawn(acceptor.run());
             tracing::info!(listener = %event.entity, %address, framing = listener.framing.name, "listening");
-            commands.entity(event.entity).insert(ListenerHandle { address, control });
+            commands.entity(event.entity).insert(ListenerHandle { address, control }).remove::<BindError>();
         }
         (Err(error), _) => {
             let error = BindError { address: listener.address, error };
             tracing::error!(listener = %event.entity, "{error}");
-            commands.entity(event.entity).insert(error);
+            commands.entity(event.entity).insert(error).remove::<ListenerHandle>();
         }
         (Ok(_), None) => {}
     }
+}
+
+fn check(listener: &Listener) -> io::Result<()> {
+    if listener.framing.name == Framing::WHOLE.name && listener.accepts != Accepts::WebSocket {
+        return Err(io::Error::other("frames without a length need messages: let it speak WebSocket only"));
+    }
+    Ok(())
 }
 
 fn bind(listener: &Listener, io: &IoRuntime) -> io::Result<(TcpListener, SocketAddr)> {
@@ -176,6 +262,19 @@ pub(crate) fn close(event: On<Remove<Listener>>, handles: Query<&ListenerHandle>
     }
 }
 
+/// Reads all certificates again.
+pub(crate) fn reload(_: On<Reload>, listeners: Query<(Entity, &Listener)>) {
+    for (entity, listener) in &listeners {
+        let Some(tls) = &listener.tls else { continue };
+        match tls.reload() {
+            Ok(()) => {
+                tracing::info!(listener = %entity, file = %tls.certificate().display(), "certificate read again");
+            }
+            Err(error) => tracing::error!(listener = %entity, "the old certificate stays in use: {error}"),
+        }
+    }
+}
+
 pub(crate) fn close_all(
     _: On<ShuttingDown>,
     listeners: Query<Entity, With<Listener>>,
@@ -184,73 +283,4 @@ pub(crate) fn close_all(
     for listener in &listeners {
         commands.entity(listener).remove::<Listener>();
     }
-}
-
-/// How long to wait before accepting again when there are no descriptors or no memory for another socket.
-const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
-
-struct Acceptor {
-    socket: TcpListener,
-    id: Entity,
-    settings: Listener,
-    control: Arc<Control>,
-    funnel: Funnel,
-    io: IoRuntime,
-}
-
-impl Acceptor {
-    async fn run(self) {
-        let mut exhausted = false;
-        loop {
-            match self.control.state.load(Ordering::SeqCst) {
-                CLOSED => return,
-                PAUSED => {
-                    self.control.changed.notified().await;
-                    continue;
-                }
-                _ => poll_fn(|context| self.funnel.poll_room(context)).await,
-            }
-            let mut changed = pin!(self.control.changed.notified());
-            let accepted = poll_fn(|context| match changed.as_mut().poll(context) {
-                Poll::Ready(()) => Poll::Ready(None),
-                Poll::Pending => self.socket.poll_accept(context).map(Some),
-            });
-            let Some(accepted) = accepted.await else { continue };
-            match accepted {
-                Ok((socket, peer)) => {
-                    exhausted = false;
-                    if let Err(error) = self.settings_to(&socket) {
-                        tracing::debug!(%peer, %error, "an accepted socket was gone at once");
-                        continue;
-                    }
-                    serve(socket, peer, self.id, self.settings.framing, &self.funnel, &self.io.lanes);
-                }
-                Err(error) if is_of_one_connection(&error) => {
-                    tracing::debug!(%error, "a connection was gone before it was accepted");
-                }
-                Err(error) => {
-                    if !std::mem::replace(&mut exhausted, true) {
-                        tracing::warn!(%error, "cannot accept: raise the limit of open files, or lower max_clients");
-                    }
-                    crate::driver::pause(&self.control.changed, EXHAUSTED_PAUSE).await;
-                }
-            }
-        }
-    }
-
-    fn settings_to(&self, socket: &tokio::net::TcpStream) -> io::Result<()> {
-        socket.set_nodelay(self.settings.nodelay)?;
-        socket2::SockRef::from(socket).set_keepalive(true)
-    }
-}
-
-/// Errors that say something about the connection that was to be accepted, not about the listener.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::Interrupted
-    )
 }

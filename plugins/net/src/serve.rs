@@ -1,8 +1,14 @@
 //! The task of one TCP socket. It is polled when the socket is ready, and when the world has changed something.
 
-use crate::{driver::Lanes, tcp::TcpLine};
+use crate::{
+    driver::Lanes,
+    greeting::{Greeting, Terms, Untold},
+    inlet::{End, Greeted, Inlet, Kind, proxy::ProxyHeader},
+    proxies::canonical,
+    tcp::TcpLine,
+};
 use bevy_ecs::prelude::*;
-use portcullis_core::{Assembler, Cause, Framing, Funnel, Inbound, Link, Opening};
+use portcullis_core::{Cause, FIRST_WARNING, FLUSH_BEFORE_CLOSE, Funnel, Inbound, Line, Link, Opening};
 use std::{
     cell::RefCell,
     future::Future,
@@ -16,62 +22,86 @@ use std::{
 use tokio::{
     io::{AsyncRead, ReadBuf},
     net::{TcpStream, tcp::OwnedReadHalf},
-    time::{Instant, Sleep, sleep_until},
+    time::{Instant, Sleep, sleep, sleep_until},
 };
 
 /// How long a peer may take nothing of what it is sent.
 const WRITE_STALL: Duration = Duration::from_secs(10);
 /// What one read takes at most.
 const READ_SIZE: usize = 64 * 1024;
+/// What one read takes while the world knows nothing of the socket: more than a greeting has no use yet.
+const UNTOLD_READ_SIZE: usize = 4 * 1024;
+/// Reads in one turn, so that what never becomes a frame starves nobody: fragments, pings, a slow frame.
+const READS_PER_TURN: usize = 8;
 
 thread_local! {
     /// Where reads land. Only what belongs to an incomplete frame is kept per connection.
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_SIZE].into_boxed_slice());
+    /// What a read was before it was encrypted.
+    static PLAIN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Tells the world of an accepted socket, and serves it in a task of its own.
-pub(crate) fn serve(
-    socket: TcpStream,
-    peer: SocketAddr,
-    listener: Entity,
-    framing: Framing,
-    funnel: &Funnel,
-    lanes: &Lanes,
-) {
+/// Serves an accepted socket in a task of its own, and tells the world of it: at once, unless it has yet to say whom it
+/// speaks for.
+pub(crate) fn serve(socket: TcpStream, peer: SocketAddr, terms: &Arc<Terms>, funnel: &Funnel, lanes: &Lanes) {
     let Ok(local) = socket.local_addr() else { return };
-    let connection = funnel.reserve();
+    let peer = canonical(peer);
+    let defers = terms.defers(peer.ip());
+    let room = if defers { terms.room() } else { None };
+    if defers && room.is_none() {
+        return tracing::debug!(%peer, "too many sockets from proxies have not said whom they speak for");
+    }
+    let session = match terms.tls.as_ref().map(crate::Tls::session).transpose() {
+        Ok(session) => session,
+        Err(error) => return tracing::debug!(%peer, %error, "a TLS session could not begin"),
+    };
     let (reader, writer) = socket.into_split();
-    let line = TcpLine::new(writer, lanes.of(connection));
-    let task = Serve {
+    let mut task = Serve {
         reader,
-        line: Arc::clone(&line),
-        connection,
+        line: TcpLine::new(writer, lanes.next(), session, terms.reads_http()),
+        connection: Entity::PLACEHOLDER,
         funnel: funnel.clone(),
-        assembler: Assembler::new(framing),
+        inlet: terms.inlet(),
+        encrypted: terms.tls.is_some(),
         reading: Reading::Frames,
+        greeting: None,
+        early: None,
         timer: None,
     };
-    funnel.send(Inbound::Opened(Box::new(Opening {
-        connection,
-        listener,
-        peer,
-        local,
-        transport: "tcp",
-        link: Link(line),
-        opened_at: funnel.now(),
-    })));
+    let untold = Untold { peer, local, opened_at: funnel.now(), _room: room };
+    let mut greeting =
+        Box::new(Greeting { terms: Arc::clone(terms), deadline: None, proxy: None, untold: None });
+    if defers {
+        greeting.proxy = terms.proxies.proxy_protocol.then(ProxyHeader::default);
+        greeting.untold = Some(untold);
+        task.greeting = Some(greeting);
+    } else {
+        task.tell(terms, untold, peer);
+        task.greeting = (terms.tls.is_some() || terms.reads_http()).then_some(greeting);
+    }
     tokio::spawn(task);
 }
 
 struct Serve {
     reader: OwnedReadHalf,
     line: Arc<TcpLine>,
+    /// Reserved when the world is told.
     connection: Entity,
     funnel: Funnel,
-    assembler: Assembler,
+    inlet: Inlet,
+    encrypted: bool,
     reading: Reading,
+    /// None once it is over, and where there is none.
+    greeting: Option<Box<Greeting>>,
+    /// What was read together with a greeting that told whom the socket speaks for, until the world starts it.
+    early: Option<Early>,
     /// Runs only while the peer owes us something.
     timer: Option<Timer>,
+}
+
+enum Early {
+    AsReceived(Vec<u8>),
+    Decrypted(Vec<u8>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -107,7 +137,11 @@ impl Future for Serve {
         // Before anything is looked at, so that no change is missed.
         self.line.task.register(context.waker());
         let cause = ready!(self.advance(context));
-        self.funnel.send(Inbound::Closed { connection: self.connection, cause });
+        if self.is_untold() {
+            tracing::debug!(%cause, "a socket from a proxy has not said whom it speaks for");
+        } else {
+            self.funnel.send(Inbound::Closed { connection: self.connection, cause });
+        }
         Poll::Ready(())
     }
 }
@@ -118,11 +152,15 @@ impl Serve {
         if let Poll::Ready(cause) = self.read(context) {
             return Poll::Ready(cause);
         }
+        if self.greeting.is_some() && self.is_late(context) {
+            self.stop(Reading::Stopped, Cause::HandshakeTimeout);
+        }
         // Most polls are for reading alone.
         if self.timer.is_none() && !self.line.attention.load(Ordering::SeqCst) {
             return Poll::Pending;
         }
         self.line.attention.store(false, Ordering::SeqCst);
+        self.line.part();
         let (queued, close) = match self.write(context) {
             Poll::Ready(cause) => return Poll::Ready(cause),
             Poll::Pending => {
@@ -149,15 +187,22 @@ impl Serve {
 
     /// Ready when the socket failed, or has nothing more to say after we have not either.
     fn read(&mut self, context: &mut Context<'_>) -> Poll<Cause> {
-        loop {
+        for _ in 0..READS_PER_TURN {
             match self.reading {
                 Reading::Stopped | Reading::AtEnd => return Poll::Pending,
                 Reading::Frames => {
-                    if !self.line.started.load(Ordering::SeqCst) || self.line.must_wait() {
+                    // What the world does not know of cannot be started, nor overrun it.
+                    let may_read = self.is_untold()
+                        || (self.line.started.load(Ordering::SeqCst) && !self.line.must_wait());
+                    if !may_read || self.funnel.poll_room(context).is_pending() {
                         return Poll::Pending;
                     }
-                    if self.funnel.poll_room(context).is_pending() {
-                        return Poll::Pending;
+                    if let Some(early) = self.early.take() {
+                        match early {
+                            Early::AsReceived(bytes) => self.take(&bytes),
+                            Early::Decrypted(bytes) => self.deliver(&bytes),
+                        }
+                        continue;
                     }
                 }
                 Reading::Lingering => {}
@@ -169,38 +214,186 @@ impl Serve {
                 Ok(_) => {}
             }
         }
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// One read from the socket, one item in the queue.
     fn read_once(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         SCRATCH.with_borrow_mut(|scratch| {
-            let room = self.line.max_held.load(Ordering::Relaxed).clamp(1, READ_SIZE);
+            let room = match self.is_untold() {
+                true => UNTOLD_READ_SIZE,
+                false => self.line.max_held.load(Ordering::Relaxed).clamp(1, READ_SIZE),
+            };
             let mut buffer = ReadBuf::new(&mut scratch[..room]);
             ready!(Pin::new(&mut self.reader).poll_read(context, &mut buffer))?;
             let read = buffer.filled();
             if self.reading == Reading::Frames && !read.is_empty() {
-                self.deliver(read);
+                self.take(read);
             }
             Poll::Ready(Ok(read.len()))
         })
     }
 
-    fn deliver(&mut self, read: &[u8]) {
-        let (frames, result) = self.assembler.feed(read, self.line.max_frame.load(Ordering::Relaxed));
-        if !frames.is_empty() {
-            self.line.delivering(frames.len(), frames.byte_len());
-            let received = self.funnel.now();
-            self.funnel.send(Inbound::Frames { connection: self.connection, received, frames });
+    /// Takes what came from the socket.
+    fn take(&mut self, bytes: &[u8]) {
+        if self.greeting.as_ref().is_some_and(|greeting| greeting.proxy.is_some()) {
+            self.take_proxy_header(bytes);
+        } else if self.encrypted {
+            self.decrypt(bytes);
+        } else {
+            self.deliver(bytes);
         }
-        if let Err(error) = result {
-            tracing::debug!(connection = %self.connection, %error, "the stream cannot be read on");
-            self.stop(Reading::Stopped, Cause::FrameTooLarge);
+    }
+
+    fn take_proxy_header(&mut self, bytes: &[u8]) {
+        let Some(greeting) = &mut self.greeting else { return };
+        let proxied = match greeting.proxy.get_or_insert_default().feed(bytes) {
+            Ok(None) => return,
+            Ok(Some(proxied)) => proxied,
+            Err(end) => return self.end(end),
+        };
+        greeting.proxy = None;
+        if let (Some(client), Some(untold)) = (proxied.client, &mut greeting.untold) {
+            untold.peer = canonical(client);
         }
+        let terms = Arc::clone(&greeting.terms);
+        if let Some(untold) = greeting.untold.take_if(|untold| !terms.asks_on(untold.peer.ip())) {
+            // The rest of the greeting is the world's to begin.
+            greeting.deadline = None;
+            let peer = untold.peer;
+            self.tell(&terms, untold, peer);
+            if !self.encrypted && !terms.reads_http() {
+                self.greeting = None;
+            }
+        }
+        let rest = bytes.get(proxied.used..).unwrap_or_default();
+        if !rest.is_empty() && self.is_untold() {
+            self.take(rest);
+        } else if !rest.is_empty() {
+            self.early = Some(Early::AsReceived(rest.to_vec()));
+        }
+    }
+
+    fn decrypt(&mut self, bytes: &[u8]) {
+        PLAIN.with_borrow_mut(|plain| {
+            plain.clear();
+            let opened = self.line.open(bytes, plain);
+            let ends_greeting = opened.as_ref().is_ok_and(|opened| opened.greeted)
+                && self.greeting.as_ref().is_some_and(|greeting| !greeting.terms.reads_http());
+            if ends_greeting {
+                self.greet(Greeted { kind: Kind::Stream, forwarded: String::new() });
+            }
+            if !plain.is_empty() {
+                self.deliver(plain);
+            }
+            match opened {
+                _ if self.reading != Reading::Frames => {}
+                Ok(opened) if opened.ended => self.stop(Reading::Stopped, Cause::PeerClosed),
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::debug!(connection = %self.connection, %error, "TLS failed");
+                    self.stop(Reading::Stopped, Cause::TlsFailed);
+                }
+            }
+        });
+    }
+
+    /// Takes what the peer has said, and makes frames of it.
+    fn deliver(&mut self, mut bytes: &[u8]) {
+        loop {
+            let fed = self.inlet.feed(bytes, self.line.max_frame.load(Ordering::Relaxed));
+            if !fed.answer.is_empty() {
+                // A peer that takes nothing has no use for more pongs.
+                if self.greeting.is_some() || self.line.sending().queued() < FIRST_WARNING {
+                    self.line.say(fed.answer);
+                }
+            }
+            if let Some(greeted) = fed.greeted {
+                self.greet(greeted);
+            }
+            if !fed.frames.is_empty() {
+                self.line.delivering(fed.frames.len(), fed.frames.byte_len());
+                let (received, frames) = (self.funnel.now(), fed.frames);
+                self.funnel.send(Inbound::Frames { connection: self.connection, received, frames });
+            }
+            if let Some(end) = fed.end {
+                return self.end(end);
+            }
+            bytes = bytes.get(fed.used..).unwrap_or_default();
+            if bytes.is_empty() {
+                return;
+            }
+            if !self.line.started.load(Ordering::SeqCst) {
+                self.early = Some(Early::Decrypted(bytes.to_vec()));
+                return;
+            }
+        }
+    }
+
+    /// The greeting is over: the world learns what it did not know.
+    fn greet(&mut self, greeted: Greeted) {
+        let Some(greeting) = self.greeting.take() else { return };
+        let Greeting { terms, untold, .. } = *greeting;
+        if let Some(untold) = untold {
+            let peer = terms.proxies.client(untold.peer, &greeted.forwarded);
+            self.tell(&terms, untold, peer);
+        }
+        if greeted.kind == Kind::Answered {
+            return;
+        }
+        if greeted.kind == Kind::Messages {
+            self.line.close_with(1000);
+        }
+        let (transport, envelope) = terms.established(greeted.kind);
+        self.funnel.send(Inbound::Established { connection: self.connection, transport, envelope });
+    }
+
+    /// Tells the world of the socket.
+    fn tell(&mut self, terms: &Terms, untold: Untold, peer: SocketAddr) {
+        self.connection = self.funnel.reserve();
+        self.funnel.send(Inbound::Opened(Box::new(Opening {
+            connection: self.connection,
+            listener: terms.listener,
+            peer,
+            local: untold.local,
+            transport: terms.first_name(),
+            link: Link(Arc::<TcpLine>::clone(&self.line)),
+            opened_at: untold.opened_at,
+        })));
+    }
+
+    fn is_untold(&self) -> bool {
+        self.greeting.as_ref().is_some_and(|greeting| greeting.untold.is_some())
+    }
+
+    /// Whether the greeting takes too long.
+    fn is_late(&mut self, context: &mut Context<'_>) -> bool {
+        let begun = self.is_untold() || self.line.started.load(Ordering::SeqCst);
+        let Some(greeting) = &mut self.greeting else { return false };
+        if !begun || self.reading != Reading::Frames {
+            return false;
+        }
+        let limit = greeting.terms.limit;
+        greeting.deadline.get_or_insert_with(|| Box::pin(sleep(limit))).as_mut().poll(context).is_ready()
+    }
+
+    fn end(&mut self, end: End) {
+        tracing::debug!(connection = %self.connection, cause = %end.cause, "nothing more is read");
+        if let Some(code) = end.code {
+            self.line.close_with(code);
+        }
+        self.stop(Reading::Stopped, end.cause);
     }
 
     fn stop(&mut self, reading: Reading, cause: Cause) {
         self.reading = reading;
-        self.funnel.send(Inbound::Ended { connection: self.connection, cause });
+        if self.is_untold() {
+            // Nobody else will.
+            self.line.close(FLUSH_BEFORE_CLOSE);
+        } else {
+            self.funnel.send(Inbound::Ended { connection: self.connection, cause });
+        }
     }
 
     /// Ready when the socket failed.

@@ -1,6 +1,10 @@
 //! The world's end of a TCP connection: what it may ask of the [task](crate::serve) that owns the socket.
 
-use crate::driver::Lane;
+use crate::{
+    driver::Lane,
+    inlet::websocket,
+    tls::{Opened, Session},
+};
 use atomic_waker::AtomicWaker;
 use portcullis_core::{FIRST_WARNING, Line};
 use std::{
@@ -17,6 +21,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 const MAX_UNDELIVERED: u64 = 64;
 /// One frame, where frames and bytes are counted in one number. A connection's bytes are bounded far below it.
 const FRAME: u64 = 1 << 40;
+
 /// What the world and the task share.
 pub(crate) struct TcpLine {
     pub(crate) writer: OwnedWriteHalf,
@@ -38,6 +43,14 @@ pub(crate) struct TcpLine {
 #[derive(Default)]
 pub(crate) struct Sending {
     backlog: Vec<u8>,
+    /// Encrypts what goes into the backlog.
+    session: Option<Box<Session>>,
+    /// What the world says would not be understood: its transport is not known yet.
+    muted: bool,
+    /// The code to close a WebSocket with; none while it is none.
+    close_code: Option<u16>,
+    /// The farewell is in the backlog: nothing may follow it.
+    parted: bool,
     /// Bytes of the backlog that are sent already.
     sent: usize,
     /// The world was warned, and wants to hear when all is sent.
@@ -51,15 +64,54 @@ impl Sending {
     pub(crate) fn queued(&self) -> usize {
         self.backlog.len() - self.sent
     }
+
+    /// What the peer has not taken of what the world said.
+    fn unsent(&self) -> usize {
+        self.queued() + self.session.as_ref().map_or(0, |session| session.waiting())
+    }
+
+    /// Appends all of `bytes`, leaving it empty.
+    fn put(&mut self, bytes: &mut Vec<u8>) {
+        if let Some(session) = &mut self.session {
+            session.seal(bytes, &mut self.backlog);
+        } else if self.queued() == 0 {
+            std::mem::swap(&mut self.backlog, bytes);
+            self.sent = 0;
+        } else {
+            self.backlog.append(bytes);
+        }
+    }
+
+    /// The last words of the transport, once the world has asked for the close.
+    fn part(&mut self) {
+        if self.parted || self.close.is_none_or(|within| within.is_zero()) {
+            return;
+        }
+        self.parted = true;
+        if let Some(code) = self.close_code {
+            let mut farewell = Vec::new();
+            websocket::put_close(&mut farewell, code);
+            self.put(&mut farewell);
+        }
+        if let Some(session) = &mut self.session {
+            session.close(&mut self.backlog);
+        }
+    }
 }
 
 impl TcpLine {
-    pub(crate) fn new(writer: OwnedWriteHalf, lane: Option<Arc<Lane>>) -> Arc<Self> {
+    /// A line that encrypts what it sends when there is a session, and is deaf to the world while `muted`.
+    pub(crate) fn new(
+        writer: OwnedWriteHalf,
+        lane: Option<Arc<Lane>>,
+        session: Option<Box<Session>>,
+        muted: bool,
+    ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             writer,
             lane,
             this: this.clone(),
-            sending: Mutex::default(),
+            sending: Mutex::new(Sending { session, muted, ..Sending::default() }),
             task: AtomicWaker::new(),
             started: AtomicBool::new(false),
             paused: AtomicBool::new(false),
@@ -84,6 +136,40 @@ impl TcpLine {
         }
     }
 
+    /// Sends what the transport itself has to say, before all that the world says from now on.
+    pub(crate) fn say(&self, mut bytes: Vec<u8>) {
+        let mut sending = self.sending();
+        if !sending.parted {
+            sending.put(&mut bytes);
+            self.write_some(&mut sending);
+        }
+        self.attention.store(true, Ordering::SeqCst);
+    }
+
+    /// Decrypts what came.
+    pub(crate) fn open(&self, cipher: &[u8], plain: &mut Vec<u8>) -> Result<Opened, rustls::Error> {
+        let mut sending = self.sending();
+        let Sending { session: Some(session), backlog, .. } = &mut *sending else {
+            return Ok(Opened::default());
+        };
+        let opened = session.open(cipher, plain, backlog);
+        if sending.queued() > 0 {
+            self.write_some(&mut sending);
+            self.attention.store(true, Ordering::SeqCst);
+        }
+        opened
+    }
+
+    /// From now on a close is said with this code, as a WebSocket does.
+    pub(crate) fn close_with(&self, code: u16) {
+        self.sending().close_code = Some(code);
+    }
+
+    /// Queues the farewell if the world has asked for the close.
+    pub(crate) fn part(&self) {
+        self.sending().part();
+    }
+
     /// Has the task look at what is to be sent.
     fn call(&self) {
         self.attention.store(true, Ordering::SeqCst);
@@ -99,8 +185,12 @@ impl TcpLine {
             }
         }
         if sending.queued() == 0 || sending.failed {
-            sending.backlog.clear();
             sending.sent = 0;
+            match &sending.session {
+                // Nobody has a use for it, as the world has for its own buffers.
+                Some(_) => sending.backlog = Vec::new(),
+                None => sending.backlog.clear(),
+            }
         }
     }
 
@@ -142,16 +232,11 @@ impl Line for TcpLine {
 
     fn send(&self, bytes: &mut Vec<u8>) -> usize {
         let mut sending = self.sending();
-        if sending.failed {
+        if sending.failed || sending.muted || sending.parted {
             bytes.clear();
             return 0;
         }
-        if sending.queued() == 0 {
-            std::mem::swap(&mut sending.backlog, bytes);
-            sending.sent = 0;
-        } else {
-            sending.backlog.append(bytes);
-        }
+        sending.put(bytes);
         match &self.lane {
             // An I/O thread writes it, unless so much waits that only the socket can tell what the peer takes.
             Some(lane) if sending.queued() < FIRST_WARNING => {
@@ -161,20 +246,21 @@ impl Line for TcpLine {
             }
             _ => {
                 self.write_some(&mut sending);
-                if sending.queued() == 0 {
+                if sending.queued() == 0 && sending.session.is_none() {
                     // Gives the buffer back to the world.
                     std::mem::swap(&mut sending.backlog, bytes);
                 }
             }
         }
         let queued = sending.queued();
-        sending.warned |= queued >= FIRST_WARNING;
+        let unsent = sending.unsent();
+        sending.warned |= unsent >= FIRST_WARNING;
         let stuck = sending.failed || (queued > 0 && (self.lane.is_none() || queued >= FIRST_WARNING));
         drop(sending);
         if stuck {
             self.call();
         }
-        queued
+        unsent
     }
 
     fn delivered(&self, frames: usize, bytes: usize) {
@@ -191,7 +277,14 @@ impl Line for TcpLine {
     }
 
     fn close(&self, flush_within: Duration) {
-        self.sending().close.get_or_insert(flush_within);
+        let mut sending = self.sending();
+        // The shorter time holds: an entity that goes while it closes ends the socket at once.
+        sending.close = Some(sending.close.map_or(flush_within, |before| before.min(flush_within)));
+        drop(sending);
         self.call();
+    }
+
+    fn established(&self) {
+        self.sending().muted = false;
     }
 }

@@ -4,10 +4,13 @@
 
 mod common;
 
-use common::under_both_drivers;
+use common::{frame, plain, under_both_drivers};
 use portcullis_core::*;
 use portcullis_net::{BindError, Listener, ListenerHandle};
-use std::net::TcpStream;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
 
 #[test]
 fn a_taken_port_is_an_error_that_says_what_to_do() {
@@ -69,5 +72,45 @@ fn shutting_down_closes_listeners_and_connections_and_ends_the_app() {
         }
         assert_eq!(edge.seen().closed, [(connection, Cause::Shutdown)]);
         assert!(TcpStream::connect(address).is_err());
+    });
+}
+
+#[test]
+fn a_listener_takes_other_settings_at_the_same_address() {
+    under_both_drivers(|mut edge| {
+        let (address, listener) = (edge.address(), edge.listener);
+        let (_socket, connection) = edge.connect();
+        let settings = Listener { address, ..plain() }.websocket();
+        edge.app.world_mut().entity_mut(listener).insert(settings);
+        edge.app.world_mut().flush();
+        assert!(edge.app.world().get::<BindError>(listener).is_none());
+        assert_eq!(edge.address(), address);
+        let answer = edge.serve(|address| {
+            let mut socket = TcpStream::connect(address).unwrap();
+            socket.write_all(&frame(b"raw")).unwrap();
+            let mut answer = Vec::new();
+            socket.read_to_end(&mut answer).unwrap();
+            answer
+        });
+        assert!(answer.starts_with(b"HTTP/1.1 400"), "WebSocket only, from now on");
+        assert!(edge.app.world().get::<Connection>(connection).is_some());
+    });
+}
+
+#[test]
+fn a_listener_that_moves_tells_what_is_true_now() {
+    under_both_drivers(|mut edge| {
+        let (address, listener) = (edge.address(), edge.listener);
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let insert = |world: &mut bevy_ecs::world::World, address| {
+            world.entity_mut(listener).insert(Listener { address, ..plain() });
+            world.flush();
+            (world.get::<ListenerHandle>(listener).is_some(), world.get::<BindError>(listener).is_some())
+        };
+        let world = edge.app.world_mut();
+        assert_eq!(insert(world, taken.local_addr().unwrap()), (false, true));
+        assert_eq!(insert(world, ([127, 0, 0, 1], 0).into()), (true, false));
+        assert_ne!(edge.address(), address);
+        edge.connect();
     });
 }

@@ -4,16 +4,12 @@
 
 mod common;
 
-use common::{StartAtOnce, under_both_drivers};
+use common::{StartAtOnce, frame, under_both_drivers};
 use portcullis_core::*;
 use std::{
     io::{ErrorKind, Read, Write},
     net::Shutdown,
 };
-
-fn frame(payload: &[u8]) -> Vec<u8> {
-    [&(payload.len() as u16).to_be_bytes(), payload].concat()
-}
 
 #[test]
 fn frames_arrive_whole_however_they_are_cut() {
@@ -236,5 +232,26 @@ fn despawning_a_connection_closes_its_socket() {
                 end => break assert!(matches!(end, Ok(0) | Err(_))),
             }
         }
+    });
+}
+
+#[test]
+fn a_connection_that_is_despawned_while_it_closes_sends_nothing_more() {
+    const MUCH: usize = 32 * 1024 * 1024;
+    under_both_drivers(|mut edge| {
+        let (mut socket, connection) = edge.connect();
+        let world = edge.app.world_mut();
+        world.entity_mut(connection).insert(OutboxLimit(2 * MUCH));
+        write_outbox(world, connection, |out| out.resize(MUCH, 0)).unwrap();
+        world.trigger(Close::new(connection, Cause::Requested));
+        world.flush();
+        edge.run();
+        edge.app.world_mut().despawn(connection);
+        let come = edge.serve(move |_| {
+            let mut rest = Vec::new();
+            let _ = socket.read_to_end(&mut rest);
+            rest.len()
+        });
+        assert!(come < MUCH);
     });
 }

@@ -7,7 +7,7 @@ use crate::{
 };
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
-use portcullis_core::{AcceptedBy, ForwardedTo, Framing, Ingress, IngressSystems, Opened, Start};
+use portcullis_core::{AcceptedBy, Framing, Ingress, IngressSystems, Opened, start_unless_forwarded};
 use portcullis_dispatch::{Protocols, Routes};
 use portcullis_gate::{MaxClients, Trust};
 use portcullis_net::Listener;
@@ -177,11 +177,6 @@ fn opened(
     if let Some(&raw) = raw {
         connection.insert(raw);
         commands.trigger(Trust { entity });
-        commands.queue(move |world: &mut World| {
-            // Who has an agent already is being read already, and would lose it.
-            if !world.get_entity(entity).is_ok_and(|connection| connection.contains::<ForwardedTo>()) {
-                world.trigger(Start { entity });
-            }
-        });
+        start_unless_forwarded(&mut commands, entity);
     }
 }

@@ -9,8 +9,9 @@
 //!   connection that is opened. The agent belongs to the connection and goes with it.
 //! - Deadlines as components, from the listener or from [`WatchdogDefaults`]: [`HandshakeLimit`] for connections that
 //!   are [`Handshaking`], [`LoginLimit`], [`IdleLimit`], and [`HeartbeatInterval`], which tells [`HeartbeatDue`].
+//!   [`HeartbeatLimit`] closes a peer whose own heartbeats stay away.
 //!   Insert another value while the server runs, and it holds at once; remove one, and it is off.
-//! - [`Kick`] and [`Kicked`]. The reason is flushed before the socket closes.
+//! - [`Kick`] and [`Kicked`] are core's, and named here too, where they are looked for.
 //!
 //! **What it refuses to do.** It sends nothing itself: a heartbeat and a farewell are a protocol's, which observes
 //! [`HeartbeatDue`] and the insertion of [`Closing`](portcullis_core::Closing). Without a template it forwards nothing.
@@ -42,21 +43,21 @@
 
 mod agent;
 mod backlog;
-mod kick;
 mod limits;
 mod watch;
 
 pub use agent::{AgentTemplate, DefaultAgent};
-pub use kick::{Kick, Kicked};
 pub use limits::{
-    HandshakeLimit, Handshaking, HeartbeatDue, HeartbeatInterval, IdleLimit, LoginLimit, WatchdogDefaults,
+    HandshakeLimit, HeartbeatDue, HeartbeatInterval, HeartbeatLimit, IdleLimit, LastHeartbeat, LoginLimit,
+    WatchdogDefaults,
 };
+pub use portcullis_core::{Handshaking, Kick, Kicked};
 
 use bevy_app::{App, Plugin, PreUpdate};
 use bevy_ecs::prelude::*;
 use portcullis_core::{Admitted, TickSystems};
 
-/// Watches deadlines, spawns agents, kicks.
+/// Watches deadlines and spawns agents.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WatchdogPlugin {
     /// The limits of connections whose listener has none of its own.
@@ -71,9 +72,9 @@ impl Plugin for WatchdogPlugin {
             .add_observer(limits::set)
             .add_observer(watch::arm)
             .add_observer(watch::start_beating)
+            .add_observer(watch::start_listening)
             .add_observer(watch::on_forwarded)
             .add_observer(watch::on_authenticated)
-            .add_observer(kick::kick)
             .add_observer(backlog::log)
             .add_systems(PreUpdate, watch::watch.in_set(TickSystems::Watch));
         // From admission on, so that whatever observers of `Opened` do finds it.

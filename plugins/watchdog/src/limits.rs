@@ -4,8 +4,8 @@ use bevy_ecs::prelude::*;
 use portcullis_core::{AcceptedBy, Opened};
 use std::time::Duration;
 
-/// How long the handshake of a connection may take, from its opening on, if it is [`Handshaking`] then. Default 5
-/// seconds: several round trips of a bad mobile network.
+/// How long the handshake of a connection may take, from its opening on, if it is
+/// [`Handshaking`](portcullis_core::Handshaking) then. Default 5 seconds: several round trips of a bad mobile network.
 ///
 /// Like all limits here: put it beside a listener for its connections, or insert it on one connection at any time.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,11 +17,6 @@ impl Default for HandshakeLimit {
         Self(Duration::from_secs(5))
     }
 }
-
-/// A protocol's handshake is going on. The protocol inserts this when the connection is opened, and removes it.
-#[derive(Component, Clone, Copy, Debug, Default)]
-#[component(storage = "SparseSet")]
-pub struct Handshaking;
 
 /// How long it may take, from the opening on, until a connection is forwarded to an agent or is
 /// [authenticated](portcullis_core::Authenticated). Default 10 seconds: a login service that is slow still answers.
@@ -46,6 +41,24 @@ impl Default for IdleLimit {
         Self(Duration::from_secs(60))
     }
 }
+
+/// How long a peer that agreed to send heartbeats may stay silent, counted from when this was inserted on. None by
+/// default: a protocol that has heartbeats inserts it when the peer has learnt of them, and tells of each by
+/// [`LastHeartbeat`].
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+#[component(immutable)]
+#[require(LastHeartbeat)]
+pub struct HeartbeatLimit {
+    /// How long.
+    pub within: Duration,
+    /// Whether heartbeats alone count, as in Pomelo. Otherwise whatever comes shows that the peer is alive, as in
+    /// Pitaya: a peer that is busy asking is not taken for dead because it forgot to say so.
+    pub strict: bool,
+}
+
+/// When the last heartbeat came, as time of the clock. The protocol writes it.
+#[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LastHeartbeat(pub Duration);
 
 /// How often [`HeartbeatDue`] is told of a connection: first an interval after this was inserted, then without drift.
 /// Beats a stalled server has missed are skipped. Zero is off.

@@ -1,6 +1,9 @@
 //! The deadlines: one entry in the queue for each connection, at the moment it next has to be looked at.
 
-use crate::{HandshakeLimit, Handshaking, HeartbeatDue, HeartbeatInterval, IdleLimit, LoginLimit};
+use crate::{
+    HandshakeLimit, Handshaking, HeartbeatDue, HeartbeatInterval, HeartbeatLimit, IdleLimit, LastHeartbeat,
+    LoginLimit,
+};
 use bevy_ecs::{prelude::*, query::QueryData};
 use portcullis_core::{
     Authenticated, Cause, Clock, Close, Closing, Connection, DeadlineQueue, Forwarded, Traffic,
@@ -42,19 +45,28 @@ pub(crate) struct Watched {
     login: Option<&'static LoginLimit>,
     idle: Option<&'static IdleLimit>,
     heartbeat: Option<&'static HeartbeatInterval>,
+    beats: Option<(&'static HeartbeatLimit, &'static mut LastHeartbeat)>,
 }
 
 impl WatchedItem<'_, '_> {
     /// The deadlines that close a connection.
-    fn deadlines(&self) -> [(Option<Duration>, Cause); 3] {
+    fn deadlines(&self) -> [(Option<Duration>, Cause); 4] {
         let opened = self.connection.opened_at;
         let heard = self.traffic.last_received.max(opened);
         let login = self.login.filter(|_| !self.watch.logged_in);
         [
             (self.handshake.and_then(|limit| opened.checked_add(limit.0)), Cause::HandshakeTimeout),
             (login.and_then(|limit| opened.checked_add(limit.0)), Cause::LoginTimeout),
+            (self.next_heartbeat(), Cause::HeartbeatTimeout),
             (self.idle.and_then(|limit| heard.checked_add(limit.0)), Cause::Idle),
         ]
+    }
+
+    /// By when the peer has to show that it is alive.
+    fn next_heartbeat(&self) -> Option<Duration> {
+        let (limit, last) = self.beats.as_ref()?;
+        let heard = if limit.strict { last.0 } else { last.0.max(self.traffic.last_received) };
+        heard.checked_add(limit.within)
     }
 
     /// The deadline that has passed.
@@ -116,6 +128,21 @@ pub(crate) fn start_beating(
     if let Ok(mut watched) = connections.get_mut(event.entity) {
         let interval = watched.heartbeat.map(|heartbeat| heartbeat.0).filter(|interval| !interval.is_zero());
         watched.watch.next_beat = interval.and_then(|interval| clock.now().checked_add(interval));
+        watched.arm(event.entity, clock.now(), &mut queue);
+    }
+}
+
+/// The peer was told to send heartbeats: the first is awaited from now on.
+pub(crate) fn start_listening(
+    event: On<Insert<HeartbeatLimit>>,
+    mut connections: Query<Watched>,
+    clock: Res<Clock>,
+    mut queue: ResMut<Deadlines>,
+) {
+    if let Ok(mut watched) = connections.get_mut(event.entity) {
+        if let Some((_, last)) = &mut watched.beats {
+            last.0 = clock.now();
+        }
         watched.arm(event.entity, clock.now(), &mut queue);
     }
 }

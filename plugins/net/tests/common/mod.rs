@@ -30,6 +30,23 @@ pub struct Seen {
     pub frames: Vec<(Entity, Vec<u8>)>,
     pub closed: Vec<(Entity, Cause)>,
     pub backlog: Vec<usize>,
+    pub peers: Vec<SocketAddr>,
+    /// Of the connections that are closed.
+    pub transports: Vec<&'static str>,
+}
+
+/// Whether frames are sent back.
+#[derive(Resource)]
+pub struct Echo(pub bool);
+
+/// A listener of the framing `be16`.
+pub fn plain() -> Listener {
+    Listener::new(([127, 0, 0, 1], 0).into(), Framing::BE16)
+}
+
+/// A frame of the framing `be16`.
+pub fn frame(payload: &[u8]) -> Vec<u8> {
+    [&(payload.len() as u16).to_be_bytes(), payload].concat()
 }
 
 /// Whether connections are read as soon as they are opened.
@@ -38,18 +55,23 @@ pub struct StartAtOnce(pub bool);
 
 impl Edge {
     pub fn new(driver: DriverKind) -> Self {
+        Self::listening(driver, plain())
+    }
+
+    pub fn listening(driver: DriverKind, listener: Listener) -> Self {
         let mut app = App::new();
         app.add_plugins((CorePlugin { runner: false, ..CorePlugin::default() }, NetPlugin { driver }))
             .init_resource::<Seen>()
             .insert_resource(StartAtOnce(true))
+            .insert_resource(Echo(false))
             .add_systems(Ingress, (admit.in_set(IngressSystems::Admit), take.in_set(IngressSystems::Decode)))
-            .add_observer(|event: On<Closed>, mut seen: ResMut<Seen>| {
+            .add_observer(|event: On<Closed>, connections: Query<&Connection>, mut seen: ResMut<Seen>| {
                 seen.closed.push((event.entity, event.cause));
+                seen.transports.extend(connections.get(event.entity).map(|connection| connection.transport));
             })
             .add_observer(|event: On<Backlogged>, mut seen: ResMut<Seen>| seen.backlog.push(event.bytes));
         app.finish();
         app.cleanup();
-        let listener = Listener::new(([127, 0, 0, 1], 0).into(), Framing::BE16);
         let listener = app.world_mut().spawn(listener).id();
         app.world_mut().flush();
         Self { app, listener }
@@ -70,6 +92,40 @@ impl Edge {
 
     pub fn seen(&self) -> &Seen {
         self.app.world().resource::<Seen>()
+    }
+
+    /// Sends back what comes.
+    pub fn echoing(mut self) -> Self {
+        self.app.insert_resource(Echo(true));
+        self
+    }
+
+    /// Lets the world and the sockets run while a client with blocking sockets does this in its own thread.
+    #[track_caller]
+    pub fn serve<T: Send + 'static>(&mut self, client: impl FnOnce(SocketAddr) -> T + Send + 'static) -> T {
+        let address = self.address();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let client = std::thread::spawn(move || client(address));
+        while !client.is_finished() {
+            assert!(Instant::now() < deadline, "the client has not come to its end within 20 seconds");
+            self.run();
+        }
+        match client.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+
+    /// Lets the world and the sockets run until so many connections are closed, and gives the causes in order.
+    #[track_caller]
+    pub fn causes(&mut self, count: usize) -> Vec<Cause> {
+        self.until(|seen| seen.closed.len() >= count);
+        self.seen().closed.iter().map(|&(_, cause)| cause).collect()
+    }
+
+    /// The payloads that have come.
+    pub fn payloads(&self) -> Vec<Vec<u8>> {
+        self.seen().frames.iter().map(|(_, payload)| payload.clone()).collect()
     }
 
     /// Lets the world and the sockets run until this holds.
@@ -118,23 +174,29 @@ fn admit(
     mut arriving: ResMut<Arriving>,
     mut seen: ResMut<Seen>,
     start: Res<StartAtOnce>,
+    connections: Query<&Connection>,
     mut commands: Commands,
 ) {
     for entity in arriving.0.drain(..) {
         commands.entity(entity).insert(Admitted);
         seen.opened.push(entity);
+        seen.peers.extend(connections.get(entity).map(|connection| connection.peer));
         if start.0 {
             commands.trigger(Start { entity });
         }
     }
 }
 
-fn take(mut arrivals: ResMut<Arrivals>, mut seen: ResMut<Seen>) {
+fn take(mut arrivals: ResMut<Arrivals>, mut seen: ResMut<Seen>, echo: Res<Echo>, mut out: Outboxes) {
     arrivals.take_if(
         |_| true,
         |arrival| {
-            let frames = arrival.frames.iter().map(|frame| (arrival.connection, frame.to_vec()));
-            seen.frames.extend(frames);
+            for payload in arrival.frames.iter() {
+                seen.frames.push((arrival.connection, payload.to_vec()));
+                if echo.0 {
+                    out.write(arrival.connection, |out| out.extend_from_slice(&frame(payload))).unwrap();
+                }
+            }
         },
     );
 }

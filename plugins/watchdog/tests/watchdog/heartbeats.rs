@@ -1,7 +1,9 @@
 use crate::server::Server;
 use bevy_ecs::prelude::*;
 use portcullis_core::{Cause, Clock, Close};
-use portcullis_watchdog::{AgentTemplate, HeartbeatDue, HeartbeatInterval, IdleLimit};
+use portcullis_watchdog::{
+    AgentTemplate, HeartbeatDue, HeartbeatInterval, HeartbeatLimit, IdleLimit, LastHeartbeat,
+};
 use std::time::Duration;
 
 /// When each beat was told, in milliseconds.
@@ -75,4 +77,40 @@ fn a_connection_that_is_closing_has_no_beats() {
     server.world().trigger(Close::new(socket.connection(), Cause::Requested));
     tick(&mut server, 5, 1000);
     assert!(server.app.world().resource::<Beats>().0.is_empty());
+}
+
+/// A connection that has agreed to send heartbeats, opened at 0 s.
+fn listened_to(server: &mut Server, strict: bool) -> portcullis_net::memory::MemorySocket {
+    let listener = server.world().spawn((AgentTemplate::new(|| ()), IdleLimit(Duration::MAX))).id();
+    let socket = server.connect(listener);
+    let limit = HeartbeatLimit { within: Duration::from_secs(6), strict };
+    server.world().entity_mut(socket.connection()).insert(limit);
+    socket
+}
+
+#[test]
+fn a_peer_whose_heartbeats_stay_away_is_closed() {
+    let mut server = Server::new();
+    let socket = listened_to(&mut server, true);
+    tick(&mut server, 5, 1000);
+    let now = LastHeartbeat(Duration::from_secs(5));
+    server.world().entity_mut(socket.connection()).insert(now);
+    tick(&mut server, 5, 1000);
+    assert!(server.causes().is_empty(), "the beat at 5 s counts until 11 s");
+    tick(&mut server, 1, 1000);
+    assert_eq!(server.causes(), [Cause::HeartbeatTimeout]);
+}
+
+#[test]
+fn whatever_comes_counts_as_a_heartbeat_unless_the_limit_is_strict() {
+    let mut server = Server::new();
+    let (lenient, strict) = (listened_to(&mut server, false), listened_to(&mut server, true));
+    for _ in 0..12 {
+        lenient.write(&[0, 1, b'x']);
+        strict.write(&[0, 1, b'x']);
+        tick(&mut server, 1, 1000);
+    }
+    assert!(strict.is_closed() && !lenient.is_closed());
+    tick(&mut server, 6, 1000);
+    assert_eq!(server.causes(), [Cause::HeartbeatTimeout; 2]);
 }
