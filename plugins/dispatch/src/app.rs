@@ -1,18 +1,23 @@
 //! How plugins add routes.
 
 use crate::{
-    FromBody, IntoAnswer, RawRequest, Received, Request, Routes,
+    FromBody, Inspect, IntoAnswer, RawRequest, Received, Refusal, Request, Routes,
+    deferred::Timeouts,
     dispatcher::Dispatcher,
     handler::{Handler, RawHandler, StreamHandler, SystemHandler},
     routes::{Inbound, short_type_name},
 };
 use bevy_app::App;
 use bevy_ecs::{prelude::*, system::System};
+use std::time::Duration;
 
 /// Adds routes to an app.
 pub trait AppDispatchExt {
     /// Handles a route by a system whose first parameter is a [`Request`]: in arrival order for each connection, one
     /// answer for each request. A second handler for a route replaces the first, with a warning.
+    ///
+    /// A system that takes the `World` itself will do too. If it closes its own connection, its peer hears the farewell
+    /// and no answer; one that closes by commands is answered first.
     fn add_handler<T, O, A, M>(
         &mut self,
         route: &str,
@@ -36,6 +41,40 @@ pub trait AppDispatchExt {
     /// Declares that values of this type are pushed on a route. Protocols whose peers must agree on all messages
     /// need it; a route that has no handler needs it too.
     fn add_push<T: ?Sized + 'static>(&mut self, route: &str) -> &mut Self;
+
+    /// Puts a system between these routes (see [`Routes::set`] for patterns) and their handlers. Its first parameter is an
+    /// [`Inspect`]; what it gives an error for is not handled: a request is answered with it, a notify is dropped.
+    ///
+    /// It runs when the packet's turn has come, so it sees what earlier packets have done: a login and what needs it may
+    /// come in one read. Filters run in the order they were added; one that panics lets nothing pass.
+    ///
+    /// ```
+    /// use bevy_app::App;
+    /// use bevy_ecs::prelude::*;
+    /// use portcullis_core::{BoundTo, CorePlugin};
+    /// use portcullis_dispatch::{AppDispatchExt, DispatchPlugin, Inspect, Refusal};
+    ///
+    /// fn logged_in(packet: Inspect, bound: Query<(), With<BoundTo>>) -> Result<(), Refusal> {
+    ///     match bound.contains(packet.connection) {
+    ///         true => Ok(()),
+    ///         false => Err(Refusal::new(Refusal::UNAUTHORIZED, "log in first")),
+    ///     }
+    /// }
+    ///
+    /// App::new()
+    ///     .add_plugins((CorePlugin::default(), DispatchPlugin))
+    ///     .add_filter("chat.* | arena.move", logged_in);
+    /// ```
+    fn add_filter<M>(
+        &mut self,
+        routes: &str,
+        filter: impl IntoSystem<Inspect<'static>, Result<(), Refusal>, M> + 'static,
+    ) -> &mut Self;
+
+    /// How long [deferred](crate::Defer) answers of these routes may take, in place of
+    /// [`DeferLimits::deadline`](crate::DeferLimits); for a route that is named twice the later call holds. What is late
+    /// is answered with [`Refusal::TIMEOUT`] at the next tick.
+    fn set_timeout(&mut self, routes: &str, timeout: Duration) -> &mut Self;
 }
 
 impl AppDispatchExt for App {
@@ -50,10 +89,10 @@ impl AppDispatchExt for App {
         A: 'static,
     {
         let mut system = IntoSystem::into_system(handler);
-        system.initialize(self.world_mut());
+        let exclusive = system.initialize(self.world_mut()).is_exclusive();
         let inbound =
             Inbound::Handler { request: short_type_name::<T>(), reply: short_type_name::<O::Reply>() };
-        set(self, route, inbound, Box::new(SystemHandler::<_, A>::new(system)));
+        set(self, route, inbound, Box::new(SystemHandler::<_, A>::new(system, exclusive, route)));
         self
     }
 
@@ -63,9 +102,9 @@ impl AppDispatchExt for App {
         handler: impl IntoSystem<RawRequest<'static>, (), M> + 'static,
     ) -> &mut Self {
         let mut system = IntoSystem::into_system(handler);
-        system.initialize(self.world_mut());
+        let exclusive = system.initialize(self.world_mut()).is_exclusive();
         let inbound = Inbound::Handler { request: "Raw", reply: "Raw" };
-        set(self, route, inbound, Box::new(RawHandler::new(system)));
+        set(self, route, inbound, Box::new(RawHandler::new(system, exclusive, route)));
         self
     }
 
@@ -79,6 +118,26 @@ impl AppDispatchExt for App {
     fn add_push<T: ?Sized + 'static>(&mut self, route: &str) -> &mut Self {
         self.init_resource::<Routes>();
         self.world_mut().resource_mut::<Routes>().set_push(route, short_type_name::<T>());
+        self
+    }
+
+    fn add_filter<M>(
+        &mut self,
+        routes: &str,
+        filter: impl IntoSystem<Inspect<'static>, Result<(), Refusal>, M> + 'static,
+    ) -> &mut Self {
+        let mut system = IntoSystem::into_system(filter);
+        system.initialize(self.world_mut());
+        self.init_resource::<Routes>().init_resource::<Dispatcher>();
+        let set = self.world_mut().resource_mut::<Routes>().set(routes);
+        self.world_mut().resource_mut::<Dispatcher>().filters.add(set, system, routes);
+        self
+    }
+
+    fn set_timeout(&mut self, routes: &str, timeout: Duration) -> &mut Self {
+        self.init_resource::<Routes>().init_resource::<Timeouts>();
+        let routes = self.world_mut().resource_mut::<Routes>().set(routes);
+        self.world_mut().resource_mut::<Timeouts>().set(routes, timeout);
         self
     }
 }

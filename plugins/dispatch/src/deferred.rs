@@ -1,6 +1,8 @@
 //! Answers that come later: from a tokio task, another system, another tick.
 
-use crate::{Counters, IntoBody, Refusal, Request, answer::answer_late, request::Origin};
+use crate::{
+    Counters, IntoBody, Refusal, Request, RouteId, RouteSet, Routes, answer::answer_late, request::Origin,
+};
 use bevy_ecs::{prelude::*, system::SystemParam};
 use portcullis_core::{Clock, DeadlineQueue, Funnel};
 use std::{
@@ -23,7 +25,8 @@ pub struct Deferred<R> {
 /// How long a deferred answer may take, and how many one connection may have outstanding.
 #[derive(Resource, Clone, Copy, Debug)]
 pub struct DeferLimits {
-    /// After this the request is answered with [`Refusal::TIMEOUT`]. Default 10 seconds.
+    /// After this the request is answered with [`Refusal::TIMEOUT`]. Default 10 seconds. Routes may have
+    /// [their own](crate::AppDispatchExt::set_timeout).
     pub deadline: Duration,
     /// Requests of one connection that may wait for an answer; more are refused with [`Refusal::TOO_MANY`].
     /// Default 64.
@@ -33,6 +36,21 @@ pub struct DeferLimits {
 impl Default for DeferLimits {
     fn default() -> Self {
         Self { deadline: Duration::from_secs(10), per_connection: 64 }
+    }
+}
+
+/// How long deferred answers of some routes may take.
+#[derive(Resource, Debug, Default)]
+pub(crate) struct Timeouts(Vec<(RouteSet, Duration)>);
+
+impl Timeouts {
+    pub(crate) fn set(&mut self, routes: RouteSet, timeout: Duration) {
+        self.0.push((routes, timeout));
+    }
+
+    /// The last that was set for this route.
+    fn of(&self, routes: &Routes, route: RouteId) -> Option<Duration> {
+        self.0.iter().rev().find(|(set, _)| routes.contains(*set, route)).map(|&(_, timeout)| timeout)
     }
 }
 
@@ -54,6 +72,8 @@ pub struct Defer<'w, 's> {
     funnel: Res<'w, Funnel>,
     clock: Res<'w, Clock>,
     limits: Res<'w, DeferLimits>,
+    timeouts: Res<'w, Timeouts>,
+    routes: Res<'w, Routes>,
     waiting: ResMut<'w, WaitingAnswers>,
     outstanding: Query<'w, 's, &'static mut Outstanding>,
 }
@@ -77,7 +97,11 @@ impl Defer<'_, '_> {
             answered: AtomicBool::new(false),
             _place: Arc::clone(place),
         });
-        self.waiting.0.push(self.clock.now() + self.limits.deadline, Arc::downgrade(&ticket));
+        let timeout = self.timeouts.of(&self.routes, request.origin.route()).unwrap_or(self.limits.deadline);
+        // A timeout without an end has none.
+        if let Some(due) = self.clock.now().checked_add(timeout) {
+            self.waiting.push(due, Arc::downgrade(&ticket));
+        }
         let responder = Responder { ticket, funnel: self.funnel.clone(), _reply: PhantomData };
         Ok((Deferred { _reply: PhantomData }, responder))
     }
@@ -89,12 +113,29 @@ pub struct Outstanding(Option<Arc<()>>);
 
 /// When which deferred answer is due.
 #[derive(Resource, Default)]
-pub struct WaitingAnswers(DeadlineQueue<Weak<Ticket>>);
+pub struct WaitingAnswers {
+    queue: DeadlineQueue<Weak<Ticket>>,
+    /// The length at which the queue is cleared of those that were answered.
+    sweep_at: usize,
+}
+
+/// Shorter queues are not worth a look.
+const SWEEP_AT_LEAST: usize = 1024;
 
 impl WaitingAnswers {
+    /// Deadlines may be far and answers come at once, as often as peers ask: so those that were answered are cleared away
+    /// whenever the queue is twice as long as it was after the last time.
+    fn push(&mut self, due: Duration, ticket: Weak<Ticket>) {
+        if self.queue.len() >= self.sweep_at.max(SWEEP_AT_LEAST) {
+            self.queue.retain(|ticket| ticket.strong_count() > 0);
+            self.sweep_at = self.queue.len() * 2;
+        }
+        self.queue.push(due, ticket);
+    }
+
     /// How many [`Responder`]s somebody holds whose deadline has not passed. It looks at each.
     pub fn in_flight(&self) -> usize {
-        self.0.iter().filter(|ticket| ticket.strong_count() > 0).count()
+        self.queue.iter().filter(|ticket| ticket.strong_count() > 0).count()
     }
 }
 
@@ -167,7 +208,7 @@ impl<R: IntoBody + Send + 'static> fmt::Debug for Responder<R> {
 /// Answers with an error what was not answered in time.
 pub(crate) fn expire(world: &mut World) {
     let now = world.resource::<Clock>().now();
-    while let Some(ticket) = world.resource_mut::<WaitingAnswers>().0.pop_due(now) {
+    while let Some(ticket) = world.resource_mut::<WaitingAnswers>().queue.pop_due(now) {
         if let Some(ticket) = ticket.upgrade()
             && ticket.claim()
         {
@@ -175,5 +216,33 @@ pub(crate) fn expire(world: &mut World) {
             let refusal = Refusal::new(Refusal::TIMEOUT, "the answer did not come in time");
             answer_late(world, &ticket.origin, Err(&refusal));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DispatchPlugin, PacketKind, Protocols, Speaks};
+    use bevy_app::App;
+    use bevy_ecs::system::RunSystemOnce;
+    use portcullis_core::CorePlugin;
+
+    #[test]
+    fn answers_that_were_given_do_not_wait_for_their_deadline() {
+        let mut app = App::new();
+        app.add_plugins((CorePlugin::default(), DispatchPlugin)).init_resource::<Protocols>();
+        let connection = app.world_mut().spawn(Outstanding::default()).id();
+        let route = app.world_mut().resource_mut::<Routes>().intern("shop.buy");
+        let kind = PacketKind::Request(1);
+        let origin = Origin::new(connection, route, Speaks(0), kind, Duration::ZERO);
+        let ask = move |mut defer: Defer| {
+            for _ in 0..10_000 {
+                let request = Request { connection, agent: None, body: (), origin };
+                let Ok((_, responder)) = defer.begin::<_, ()>(&request) else { panic!("too many wait") };
+                assert!(responder.ticket.claim());
+            }
+        };
+        assert!(app.world_mut().run_system_once(ask).is_ok());
+        assert!(app.world().resource::<WaitingAnswers>().queue.len() <= 2 * SWEEP_AT_LEAST);
     }
 }

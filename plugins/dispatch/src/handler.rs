@@ -9,10 +9,10 @@ use crate::{
 use bevy_ecs::{
     change_detection::CheckChangeTicks,
     prelude::*,
-    system::{RunSystemError, System, SystemIn},
+    system::{RunSystemError, System},
 };
 use bytes::Bytes;
-use portcullis_core::{Close, OutboxWriter, Traffic};
+use portcullis_core::{Close, Closing, OutboxWriter, Traffic};
 use std::{
     hint::black_box,
     marker::PhantomData,
@@ -29,7 +29,7 @@ pub(crate) struct Call<'a> {
 }
 
 impl Call<'_> {
-    fn body<T: FromBody>(&self) -> Result<T, BodyError> {
+    pub(crate) fn body<T: FromBody>(&self) -> Result<T, BodyError> {
         T::from_body(self.protocol, self.origin.route(), self.buffer, self.span)
     }
 }
@@ -42,40 +42,44 @@ pub(crate) trait Handler: Send + Sync + 'static {
 }
 
 /// A system of ours and what it has done: it is run with a borrowed input, and outlives its panics.
-struct Owned<S> {
-    system: S,
+pub(crate) struct Owned<S> {
+    pub(crate) system: S,
+    /// The route it handles, or the routes it filters: the names of systems are there in debug builds only.
+    routes: Box<str>,
     panics: u64,
 }
 
-/// How a run of a handler's system ended, before its answer was written.
-enum Ran<O> {
-    Done(O),
-    Failed,
+impl<S> Owned<S> {
+    pub(crate) fn new(system: S, routes: &str) -> Self {
+        Self { system, routes: routes.into(), panics: 0 }
+    }
 }
 
 impl<S: System> Owned<S> {
-    fn run(&mut self, input: SystemIn<'_, S>, world: &mut World) -> Ran<S::Out> {
+    /// Runs the system, and what of the game's code stands around it: bodies that are read and written. Gives nothing
+    /// when one of them panicked, or the system could not be run.
+    pub(crate) fn catch<R>(&mut self, run: impl FnOnce(&mut S) -> Result<R, RunSystemError>) -> Option<R> {
         let system = &mut self.system;
-        match catch_unwind(AssertUnwindSafe(|| system.run_without_applying_deferred(input, world))) {
-            Ok(Ok(output)) => Ran::Done(output),
+        match catch_unwind(AssertUnwindSafe(|| run(system))) {
+            Ok(Ok(output)) => Some(output),
             Ok(Err(error)) => {
                 let error = match error {
                     RunSystemError::Failed(error) => error,
                     RunSystemError::Skipped(error) => error.into(),
                 };
-                tracing::error!(handler = %self.system.name(), "a handler could not be run: {error}");
-                Ran::Failed
+                tracing::error!(routes = &*self.routes, "a handler could not be run: {error}");
+                None
             }
             Err(_panic) => {
                 self.panicked();
-                Ran::Failed
+                None
             }
         }
     }
 
     /// After the answer is written: what the handler asks for by commands, a kick perhaps, comes after it. After a
     /// panic too, so that commands it had queued are not left for the next request to apply.
-    fn apply(&mut self, world: &mut World) {
+    pub(crate) fn apply(&mut self, world: &mut World) {
         let system = &mut self.system;
         if catch_unwind(AssertUnwindSafe(|| system.apply_deferred(world))).is_err() {
             self.panicked();
@@ -86,7 +90,7 @@ impl<S: System> Owned<S> {
         self.panics += 1;
         // A peer that knows how to make it panic must not fill the log.
         if self.panics.is_power_of_two() {
-            tracing::error!(handler = %self.system.name(), times = self.panics, "a handler panicked");
+            tracing::error!(routes = &*self.routes, times = self.panics, "a handler panicked");
         }
     }
 }
@@ -94,12 +98,14 @@ impl<S: System> Owned<S> {
 /// A system that handles requests one by one.
 pub(crate) struct SystemHandler<S, A> {
     owned: Owned<S>,
+    /// It takes the world, and may have closed its connection when it returns.
+    exclusive: bool,
     _answer: PhantomData<fn() -> A>,
 }
 
 impl<S, A> SystemHandler<S, A> {
-    pub(crate) fn new(system: S) -> Self {
-        Self { owned: Owned { system, panics: 0 }, _answer: PhantomData }
+    pub(crate) fn new(system: S, exclusive: bool, route: &str) -> Self {
+        Self { owned: Owned::new(system, route), exclusive, _answer: PhantomData }
     }
 }
 
@@ -111,24 +117,29 @@ where
     A: 'static,
 {
     fn call(&mut self, world: &mut World, outboxes: &mut OutboxWriter, call: &Call<'_>) -> Outcome {
-        let body = match call.body::<T>() {
-            Ok(body) => body,
-            Err(error) => return bad(world, outboxes, call, Bad::Undecodable, &error.0),
-        };
-        let request =
-            Request { connection: call.origin.connection, agent: call.agent, body, origin: call.origin };
-        let outcome = match self.owned.run(request, world) {
-            Ran::Done(output) => match output.into_answer() {
+        let exclusive = self.exclusive;
+        let answered = self.owned.catch(|system| {
+            let body = match call.body::<T>() {
+                Ok(body) => body,
+                Err(error) => return Ok(bad(world, outboxes, call, Bad::Undecodable, &error.0)),
+            };
+            let request =
+                Request { connection: call.origin.connection, agent: call.agent, body, origin: call.origin };
+            let output = system.run_without_applying_deferred(request, world)?;
+            if exclusive && is_closing(world, call) {
+                // Its peer has been told goodbye already, after which there is nothing to say.
+                return Ok(Outcome::Dropped);
+            }
+            Ok(match output.into_answer() {
                 Answer::Reply(reply) => {
-                    write_reply(world, outboxes, call.protocol, &call.origin, reply.content());
-                    Outcome::Done
+                    written(write_reply(world, outboxes, call.protocol, &call.origin, reply.content()))
                 }
                 Answer::Refused(refusal) => refuse(world, outboxes, call, &refusal),
                 Answer::Deferred => Outcome::Deferred,
                 Answer::Silent => Outcome::Done,
-            },
-            Ran::Failed => fail(world, outboxes, call),
-        };
+            })
+        });
+        let outcome = answered.unwrap_or_else(|| fail_open(world, outboxes, call));
         self.owned.apply(world);
         outcome
     }
@@ -141,12 +152,14 @@ where
 /// A system that handles bytes where they lie.
 pub(crate) struct RawHandler<S> {
     owned: Owned<S>,
+    /// As of a [`SystemHandler`].
+    exclusive: bool,
     reply: Vec<u8>,
 }
 
 impl<S> RawHandler<S> {
-    pub(crate) fn new(system: S) -> Self {
-        Self { owned: Owned { system, panics: 0 }, reply: Vec::new() }
+    pub(crate) fn new(system: S, exclusive: bool, route: &str) -> Self {
+        Self { owned: Owned::new(system, route), exclusive, reply: Vec::new() }
     }
 }
 
@@ -159,15 +172,17 @@ impl<S: System<In = RawRequest<'static>, Out = ()>> Handler for RawHandler<S> {
         let body = &call.buffer[call.span.0..call.span.1];
         let (connection, agent) = (call.origin.connection, call.agent);
         let request = RawRequest { connection, agent, body, reply: &mut self.reply };
-        let outcome = match self.owned.run(request, world) {
-            Ran::Done(()) => {
+        let exclusive = self.exclusive;
+        let ran = self.owned.catch(|system| system.run_without_applying_deferred(request, world));
+        let outcome = match ran {
+            Some(()) if exclusive && is_closing(world, call) => Outcome::Dropped,
+            Some(()) => {
                 // The length is read by itself: read in one with the pointer, as it would be, it stalls the processor,
                 // for the handler has only just written it.
                 let reply = &self.reply[..black_box(self.reply.len())];
-                write_reply(world, outboxes, call.protocol, &call.origin, Content::Raw(reply));
-                Outcome::Done
+                written(write_reply(world, outboxes, call.protocol, &call.origin, Content::Raw(reply)))
             }
-            Ran::Failed => fail(world, outboxes, call),
+            None => fail_open(world, outboxes, call),
         };
         self.owned.apply(world);
         if self.reply.capacity() > REPLY_CAPACITY {
@@ -181,6 +196,20 @@ impl<S: System<In = RawRequest<'static>, Out = ()>> Handler for RawHandler<S> {
     }
 }
 
+fn is_closing(world: &World, call: &Call<'_>) -> bool {
+    world.get::<Closing>(call.origin.connection).is_some()
+}
+
+/// The answer to a request whose handler failed, unless its peer has been told goodbye.
+fn fail_open(world: &mut World, outboxes: &mut OutboxWriter, call: &Call<'_>) -> Outcome {
+    if is_closing(world, call) { Outcome::Dropped } else { fail(world, outboxes, call) }
+}
+
+/// A peer whose reply could not be written was told of a failure instead.
+fn written(reply: bool) -> Outcome {
+    if reply { Outcome::Done } else { Outcome::Failed }
+}
+
 pub(crate) fn refuse(
     world: &mut World,
     outboxes: &mut OutboxWriter,
@@ -191,7 +220,7 @@ pub(crate) fn refuse(
     Outcome::Refused(refusal.code)
 }
 
-fn fail(world: &mut World, outboxes: &mut OutboxWriter, call: &Call<'_>) -> Outcome {
+pub(crate) fn fail(world: &mut World, outboxes: &mut OutboxWriter, call: &Call<'_>) -> Outcome {
     write_refusal(world, outboxes, call.protocol, &call.origin, &Refusal::internal());
     Outcome::Failed
 }
@@ -212,14 +241,16 @@ impl<T: FromBody + Sync> Handler for StreamHandler<T> {
                 Refusal::new(Refusal::BAD_REQUEST, "this route takes notifies, and answers nothing");
             return refuse(world, outboxes, call, &refusal);
         }
-        match call.body::<T>() {
-            Ok(body) => {
+        // Code of the game reads it, and may panic.
+        match catch_unwind(AssertUnwindSafe(|| call.body::<T>())) {
+            Ok(Ok(body)) => {
                 let (connection, agent, received) =
                     (call.origin.connection, call.agent, call.origin.received());
                 world.write_message(Received { connection, agent, received, body });
                 Outcome::Done
             }
-            Err(error) => bad(world, outboxes, call, Bad::Undecodable, &error.0),
+            Ok(Err(error)) => bad(world, outboxes, call, Bad::Undecodable, &error.0),
+            Err(_panic) => fail(world, outboxes, call),
         }
     }
 }
@@ -237,25 +268,23 @@ pub(crate) fn bad(
         traffic.bad_requests += 1;
     }
     tracing::debug!(%connection, route = world.resource::<Routes>().name(route), message, "bad request");
-    match call.protocol.on_bad(bad) {
-        OnBad::Answer => {
-            let code = match bad {
-                Bad::UnknownRoute => Refusal::NOT_FOUND,
-                Bad::Undecodable => Refusal::BAD_REQUEST,
-            };
-            write_refusal(
-                world,
-                outboxes,
-                call.protocol,
-                &call.origin,
-                &Refusal::new(code, message.to_owned()),
-            );
-        }
-        OnBad::Ignore => {}
+    let usual = match bad {
+        Bad::UnknownRoute => Refusal::NOT_FOUND,
+        Bad::Undecodable => Refusal::BAD_REQUEST,
+    };
+    let code = match call.protocol.on_bad(bad) {
+        OnBad::Answer => Some(usual),
+        OnBad::Refuse(code) => Some(code),
+        OnBad::Ignore => None,
         OnBad::Close(cause) => {
             world.trigger(Close::new(connection, cause));
             world.flush();
+            None
         }
+    };
+    if let Some(code) = code {
+        let refusal = Refusal::new(code, message.to_owned());
+        write_refusal(world, outboxes, call.protocol, &call.origin, &refusal);
     }
     match bad {
         Bad::UnknownRoute => Outcome::Unknown,

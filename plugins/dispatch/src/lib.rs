@@ -8,8 +8,12 @@
 //! - [`add_handler`](AppDispatchExt::add_handler): any Bevy system whose first parameter is a typed [`Request`].
 //! - [`add_stream`](AppDispatchExt::add_stream): batches for hot routes, by `MessageReader<Received<T>>`.
 //! - [`Defer`] and [`Responder`]: answers that come later. [`Pusher`]: messages nobody asked for.
-//! - Filters: systems before [`Dispatch`](portcullis_core::IngressSystems::Dispatch) turn [`Packets`] away, systems
-//!   after it look at the [`Outcomes`]. [`Counters`] count them all.
+//! - Filters: systems in [`FilterSystems`] before [`Dispatch`](portcullis_core::IngressSystems::Dispatch) turn [`Packets`]
+//!   away, systems after it look at the [`Outcomes`]; [`add_filter`](AppDispatchExt::add_filter) guards single routes, in
+//!   the order of packets. [`Counters`] count them all.
+//! - Filters ready made, each a plugin: [`RateLimitPlugin`], [`TooBusyPlugin`], [`TimeLogPlugin`]. A timeout for deferred
+//!   answers is always there, by [`set_timeout`](AppDispatchExt::set_timeout) for routes of their own; one request of a
+//!   connection at a time is by construction.
 //! - [`Protocol`]: what a protocol crate implements so that every handler serves it.
 //!
 //! **What it promises.** One connection's packets are handled in the order they came. Each request gets exactly one
@@ -41,28 +45,40 @@
 mod answer;
 mod app;
 mod body;
+mod broadcast;
+mod busy;
 mod deferred;
 mod dispatcher;
+mod filter;
 mod handler;
 mod outcome;
 mod packets;
 mod protocol;
 mod push;
+mod rate_limit;
 mod refusal;
 mod request;
+mod route_set;
 mod routes;
+mod time_log;
 
-pub use answer::{Answer, IntoAnswer, NoReply};
+pub use answer::{Answer, AnsweredLate, IntoAnswer, NoReply};
 pub use app::AppDispatchExt;
 pub use body::{FromBody, IntoBody, Raw};
+pub use broadcast::{Broadcast, Told};
+pub use busy::{MaxLag, TooBusyPlugin};
 pub use deferred::{Defer, DeferLimits, Deferred, Outstanding, Responder, WaitingAnswers};
+pub use filter::{FilterSystems, Inspect};
 pub use outcome::{Counters, Handled, Outcome, Outcomes};
 pub use packets::{Buffer, Packet, PacketKind, Packets};
-pub use protocol::{Bad, BodyError, Content, OnBad, Outgoing, Protocol, Protocols, Speaks};
+pub use protocol::{Bad, BodyError, Content, Encode, OnBad, Outgoing, Protocol, Protocols, Speaks};
 pub use push::Pusher;
+pub use rate_limit::{OnExcess, RateLimit, RateLimitPlugin, RateLimited};
 pub use refusal::Refusal;
 pub use request::{RawRequest, Received, Request};
+pub use route_set::RouteSet;
 pub use routes::{Inbound, RouteId, RouteInfo, Routes, short_type_name};
+pub use time_log::{RouteTimes, TimeLog, TimeLogPlugin};
 
 use bevy_app::{App, Plugin, PreUpdate};
 use bevy_ecs::{change_detection::CheckChangeTicks, prelude::*};
@@ -75,6 +91,7 @@ pub struct DispatchPlugin;
 
 impl Plugin for DispatchPlugin {
     fn build(&self, app: &mut App) {
+        filter::build(app);
         app.init_resource::<Routes>()
             .init_resource::<Dispatcher>()
             .init_resource::<Packets>()
@@ -82,12 +99,19 @@ impl Plugin for DispatchPlugin {
             .init_resource::<Counters>()
             .init_resource::<Protocols>()
             .init_resource::<DeferLimits>()
+            .init_resource::<deferred::Timeouts>()
             .init_resource::<WaitingAnswers>()
             .register_required_components::<Connection, Outstanding>()
             .add_observer(inherit_protocol)
             .add_observer(check_change_ticks)
             .add_systems(Ingress, dispatcher::dispatch.in_set(IngressSystems::Dispatch))
             .add_systems(PreUpdate, deferred::expire.in_set(TickSystems::Watch));
+    }
+
+    fn cleanup(&self, app: &mut App) {
+        for patterns in app.world().resource::<Routes>().empty_sets() {
+            tracing::warn!(patterns, "a filter, a limit or a timeout is for routes of which there are none");
+        }
     }
 }
 

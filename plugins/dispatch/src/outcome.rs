@@ -10,7 +10,7 @@ pub struct Counters {
     pub handled: u64,
     /// Refused by a handler, a filter, or a dropped responder.
     pub refused: u64,
-    /// The handler panicked, or could not be run.
+    /// The handler panicked, could not be run, or gave what could not be written.
     pub failed: u64,
     /// Deferred answers that did not come in time.
     pub timed_out: u64,
@@ -44,7 +44,7 @@ pub enum Outcome {
     Deferred,
     /// Refused, with this code.
     Refused(u16),
-    /// The handler panicked, or could not be run.
+    /// The handler panicked, could not be run, or gave what could not be written.
     Failed,
     /// The route is known to nobody.
     Unknown,

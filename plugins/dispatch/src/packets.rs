@@ -1,9 +1,9 @@
 //! Packets: what protocols have decoded and handlers have not yet seen. The place where a mod stands.
 
-use crate::{Refusal, RouteId};
+use crate::{Refusal, RouteId, RouteSet, Routes};
 use bevy_ecs::prelude::*;
 use bytes::Bytes;
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 /// One request or notify.
 #[derive(Debug)]
@@ -24,6 +24,17 @@ pub struct Packet {
 pub(crate) enum Verdict {
     Drop,
     Refuse(Refusal),
+    /// Refused, and then the connection is closed.
+    Kick {
+        refusal: Refusal,
+        reason: Cow<'static, str>,
+    },
+}
+
+impl From<Refusal> for Verdict {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refuse(refusal)
+    }
 }
 
 /// Whether an answer is wanted.
@@ -102,10 +113,33 @@ impl Packets {
         }
     }
 
-    /// Drops the packets for which `keep` gives false, without a word.
+    /// As [`filter`](Self::filter), for the packets to these routes only.
+    pub fn filter_routes(
+        &mut self,
+        routes: &Routes,
+        set: RouteSet,
+        mut check: impl FnMut(&Packet, &[u8]) -> Result<(), Refusal>,
+    ) {
+        self.filter(|packet, body| match routes.contains(set, packet.route) {
+            true => check(packet, body),
+            false => Ok(()),
+        });
+    }
+
+    /// Gives each packet that has none a verdict, where there is one, by when it was received.
+    pub(crate) fn judge(&mut self, mut judge: impl FnMut(&Packet, Duration) -> Option<Verdict>) {
+        for packet in &mut self.list {
+            if packet.verdict.is_none() {
+                let received = packet.parts(&self.buffers).0.received;
+                packet.verdict = judge(packet, received).map(Box::new);
+            }
+        }
+    }
+
+    /// Drops the packets for which `keep` gives false, without a word. What a filter has refused before is still answered.
     pub fn retain(&mut self, mut keep: impl FnMut(&Packet, &[u8]) -> bool) {
         for packet in &mut self.list {
-            if !keep(packet, body(&self.buffers, packet)) {
+            if packet.verdict.is_none() && !keep(packet, body(&self.buffers, packet)) {
                 packet.verdict = Some(Box::new(Verdict::Drop));
             }
         }

@@ -30,6 +30,8 @@ impl Refusal {
     pub const TOO_MANY: u16 = 429;
     /// The handler failed.
     pub const INTERNAL: u16 = 500;
+    /// The server has no time for it now.
+    pub const TOO_BUSY: u16 = 503;
     /// The answer did not come in time.
     pub const TIMEOUT: u16 = 504;
 

@@ -1,5 +1,6 @@
 //! Routes: the names of what can be asked and said.
 
+use crate::route_set::{RouteSet, Sets};
 use bevy_ecs::prelude::*;
 use std::{
     any::type_name,
@@ -51,6 +52,7 @@ pub enum Inbound {
 pub struct Routes {
     ids: HashMap<Arc<str>, RouteId>,
     list: Vec<RouteInfo>,
+    sets: Sets,
 }
 
 impl Routes {
@@ -61,6 +63,7 @@ impl Routes {
         }
         let id = RouteId(u32::try_from(self.list.len()).unwrap_or(u32::MAX));
         let name: Arc<str> = name.into();
+        self.sets.route_added(id, &name);
         self.list.push(RouteInfo { name: Arc::clone(&name), inbound: None, push: None });
         self.ids.insert(name, id);
         id
@@ -84,6 +87,25 @@ impl Routes {
     /// All routes, in the order they were made.
     pub fn iter(&self) -> impl Iterator<Item = (RouteId, &RouteInfo)> {
         self.list.iter().enumerate().map(|(index, info)| (RouteId(index as u32), info))
+    }
+
+    /// The set of routes that these patterns name, those too that are made later. A pattern is a name, or `*` behind what
+    /// names begin with; several stand with `|` between them: `"chat.* | arena.move"`, or `"*"` for all.
+    ///
+    /// Names are compared when a set or a route is made, never for a packet.
+    pub fn set(&mut self, patterns: &str) -> RouteSet {
+        let Self { sets, list, .. } = self;
+        sets.make(patterns, list.iter().enumerate().map(|(index, info)| (RouteId(index as u32), &*info.name)))
+    }
+
+    /// Whether a route is in a set.
+    pub fn contains(&self, set: RouteSet, route: RouteId) -> bool {
+        self.sets.contains(set, route)
+    }
+
+    /// The patterns that name no route so far: most likely, somebody mistyped.
+    pub(crate) fn empty_sets(&self) -> impl Iterator<Item = &str> {
+        self.sets.empty()
     }
 
     pub(crate) fn set_inbound(&mut self, name: &str, inbound: Inbound) -> RouteId {
