@@ -5,7 +5,7 @@
 use portcullis::{
     dispatch::{Counters, DeferLimits, Outcome},
     prelude::*,
-    session::{Login, MultiLogin, Sessions},
+    session::{DefaultMultiLogin, Login, MultiLogin, Sessions},
     watchdog::{AgentTemplate, DefaultAgent, Kick},
 };
 use portcullis_testkit::{TestServerBuilder, on_every_transport};
@@ -192,7 +192,7 @@ on_every_transport! {
 
     fn a_push_reaches_all_connections_of_a_session(server: TestServerBuilder) {
         let login = |app: &mut App| {
-            app.insert_resource(MultiLogin::Allow)
+            app.insert_resource(DefaultMultiLogin(MultiLogin::Allow(usize::MAX)))
                 .add_handler("login", |uid: Request<String>, mut commands: Commands| {
                     commands.trigger(Login::new(uid.connection, uid.body.as_str()));
                 })

@@ -5,7 +5,7 @@ use portcullis::{
     gate::{GatePlugin, MaxConnections},
     net::ListenerHandle,
     prelude::*,
-    session::{Login, MultiLogin},
+    session::{DefaultMultiLogin, Login, MultiLogin},
 };
 use std::io;
 
@@ -19,7 +19,7 @@ pub fn serve(driver: &str, report_port: impl FnOnce(u16) -> io::Result<()>) -> i
         ServerPlugins.set(NetPlugin { driver }).set(gate),
         SkynetPlugin::raw("echo").listen("127.0.0.1:0").agent(|| ()),
     ))
-    .insert_resource(MultiLogin::Allow)
+    .insert_resource(DefaultMultiLogin(MultiLogin::Allow(usize::MAX)))
     .add_observer(log_in)
     .add_raw_handler("echo", echo);
     app.finish();

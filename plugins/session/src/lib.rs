@@ -1,17 +1,20 @@
 //! Sessions of Portcullis: who someone is, and what stays of them when a connection is lost.
 //!
-//! **Where it stands in the flow.** Beside the pipeline. A protocol that has found out who its peer is triggers
-//! [`Login`]; the connection is then [bound to](BoundTo) the user's session, and
-//! [`Authenticated`](portcullis_core::Authenticated) tells gate and watchdog.
+//! **Where it stands in the flow.** Beside the pipeline. A protocol or a handler that has found out who its peer is
+//! triggers [`Login`], or calls [`bind`] to know the outcome at once; the connection is then [bound to](BoundTo) the
+//! user's session, and [`Authenticated`](portcullis_core::Authenticated) tells gate and watchdog.
 //!
 //! **What it adds**
 //! - [`Session`], an entity for each user who is logged in, and [`Sessions`], which finds it by [`Uid`]. What a
 //!   protocol or a game knows of the user stands beside it; agents that
 //!   [belong to](portcullis_core::BelongsTo) it outlive its connections, and go with it.
-//! - Requests ([`Login`], [`Logout`]) and facts ([`LoggedIn`], [`LoginRefused`], [`Detached`], [`Resumed`],
-//!   [`LoggedOut`]). Each login ends in one of the first two.
-//! - Policies: [`MultiLogin`] for a user who comes twice, [`SessionLinger`] for one who lost the connection.
-//!   A session without a connection is [`Lingering`].
+//! - Requests: [`Login`], [`Unbind`], [`KickUser`], [`Logout`].
+//! - Facts, in pairs. A login ends in [`LoggedIn`] or [`LoginRefused`]. A connection that was [`LoggedIn`] is
+//!   [`Unbound`] once. A session that is [`Detached`], having no connection any more, is [`Resumed`] or
+//!   [`LoggedOut`].
+//! - Policies: [`MultiLogin`] for a user who comes twice, beside a connection, beside a listener, or as the server's
+//!   [`DefaultMultiLogin`]; [`SessionLinger`] for one who lost the connection. A session without a connection is
+//!   [`Lingering`].
 //!
 //! **What it refuses to do.** It proves nothing: passwords, tokens and secrets are the protocol's. It forwards nothing:
 //! which agent plays is the game's to say, when it hears [`LoggedIn`].
@@ -47,16 +50,22 @@
 //! assert_eq!(app.world().get::<Session>(ann).unwrap().uid().as_str(), "ann");
 //! ```
 
+mod binding;
+mod kick;
 mod linger;
 mod login;
 mod logout;
+mod multi_login;
 mod sessions;
 mod uid;
 
+pub use binding::{Unbind, Unbound, bind, unbind};
+pub use kick::KickUser;
 pub use linger::{Detached, Lingering, Resumed, SessionLinger};
-pub use login::{LoggedIn, Login, LoginRefusal, LoginRefused, MultiLogin};
+pub use login::{LoggedIn, Login, LoginRefusal, LoginRefused};
 pub use logout::{LoggedOut, Logout};
-pub use portcullis_core::{Bindings, BoundTo};
+pub use multi_login::{DefaultMultiLogin, MultiLogin, REPLACED};
+pub use portcullis_core::{Bindings, BoundTo, Kick, Kicked};
 pub use sessions::{Session, Sessions};
 pub use uid::Uid;
 
@@ -64,10 +73,11 @@ use bevy_app::{App, Plugin, PreUpdate};
 use bevy_ecs::prelude::*;
 use portcullis_core::TickSystems;
 
-/// Logs users in and out. Its fields are the defaults; the resources they become can be changed while the server runs.
+/// Logs users in and out, and kicks them. Its fields are the defaults; the resources they become can be changed while the server runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SessionPlugin {
-    /// What happens when a user who is logged in comes again. Default: the newcomer takes the place.
+    /// What happens when a user who is logged in comes again, where neither the connection nor its listener says it.
+    /// Default: the newcomer takes the place.
     pub multi_login: MultiLogin,
     /// How long a session waits for its user to come back. Default: not at all.
     pub linger: SessionLinger,
@@ -75,13 +85,15 @@ pub struct SessionPlugin {
 
 impl Plugin for SessionPlugin {
     fn build(&self, app: &mut App) {
-        app.insert_resource(self.multi_login)
+        app.insert_resource(DefaultMultiLogin(self.multi_login))
             .insert_resource(self.linger)
             .init_resource::<Sessions>()
             .init_resource::<linger::Waiting>()
             .add_observer(login::login)
             .add_observer(logout::logout)
-            .add_observer(linger::on_unbound)
+            .add_observer(kick::kick)
+            .add_observer(binding::on_unbind)
+            .add_observer(binding::on_unbound)
             .add_systems(PreUpdate, linger::expire.in_set(TickSystems::Watch));
     }
 }

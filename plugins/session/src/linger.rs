@@ -2,15 +2,16 @@
 
 use crate::{Logout, Session, logout::LoggingOut};
 use bevy_ecs::{entity::EntityHashMap, prelude::*};
-use portcullis_core::{Bindings, BoundTo, Clock, DeadlineQueue};
+use portcullis_core::{Bindings, Clock, DeadlineQueue};
 use std::time::Duration;
 
-/// How long a session whose last connection closed waits for its user. Default zero: it is logged out at once.
+/// How long a session whose last connection closed, or was [unbound](crate::unbind), waits for its user. Default zero: it is logged out at once.
 /// [`Duration::MAX`] waits until a [`Logout`]. A change holds for sessions that are detached from then on.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SessionLinger(pub Duration);
 
-/// Fact: the last connection of a session closed. It is logged out at once, or when it has [lingered](SessionLinger).
+/// Fact: a session has lost its last connection. It is logged out at once, or when it has [lingered](SessionLinger),
+/// unless it is [`Resumed`] before. Told after [`Unbound`](crate::Unbound).
 #[derive(EntityEvent, Clone, Copy, Debug)]
 pub struct Detached {
     /// The session.
@@ -60,14 +61,6 @@ impl Waiting {
                 return Some(session);
             }
         }
-    }
-}
-
-/// Whatever unbound the connection: its close, its despawn, or the end of the session.
-pub(crate) fn on_unbound(event: On<Remove<BoundTo>>, connections: Query<&BoundTo>, mut commands: Commands) {
-    if let Ok(&BoundTo(session)) = connections.get(event.entity) {
-        // In a command: the relationship is taken back after the observers have run.
-        commands.queue(move |world: &mut World| detach(world, session));
     }
 }
 

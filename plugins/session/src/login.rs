@@ -1,13 +1,15 @@
 //! Logging in.
 
-use crate::{Lingering, Resumed, Session, Sessions, Uid, logout::LoggingOut};
+use crate::{Uid, bind};
 use bevy_ecs::prelude::*;
-use portcullis_core::{Admitted, Authenticated, Bindings, BoundTo, Cause, Clock, Close, Closing, Connection};
-use std::fmt;
+use portcullis_core::BoundTo;
+use thiserror::Error;
 
 /// Request: bind a connection to the session of a user, whose identity the caller has proved.
 ///
-/// Ends in [`LoggedIn`] or [`LoginRefused`], or in neither when the connection is closing, or gone.
+/// Ends in [`LoggedIn`] or [`LoginRefused`], or in neither when the connection is closing, or gone. For those who must
+/// know at once there is [`bind`], which is the same, save that it gives a connection that is bound already its session
+/// when the user is the same, where this, for want of another fact, refuses.
 #[derive(EntityEvent, Clone, Debug)]
 pub struct Login {
     /// The connection.
@@ -23,7 +25,7 @@ impl Login {
     }
 }
 
-/// Fact: a user has logged in; the connection is bound to the session.
+/// Fact: a user has logged in; the connection is bound to the session, until [`Unbound`](crate::Unbound) is told.
 #[derive(EntityEvent, Clone, Debug)]
 pub struct LoggedIn {
     /// The session.
@@ -35,7 +37,7 @@ pub struct LoggedIn {
     pub resumed: bool,
 }
 
-/// Fact: a login came to nothing. The connection stays; what its peer is told is the protocol's to say.
+/// Fact: a [`Login`] came to nothing. The connection stays; what its peer is told is the protocol's to say.
 #[derive(EntityEvent, Clone, Debug)]
 pub struct LoginRefused {
     /// The connection.
@@ -47,13 +49,18 @@ pub struct LoginRefused {
 }
 
 /// Why a login came to nothing. [`LoginRefusal::label`] is a stable word to count by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum LoginRefusal {
-    /// The user is logged in over another connection, and [`MultiLogin::Refuse`] holds.
+    /// The user is logged in over as many connections as [`MultiLogin`](crate::MultiLogin) allows.
+    #[error("the user is logged in over another connection")]
     InUse,
-    /// The connection is bound to a session already, be it the same one.
+    /// The connection is bound to a session already; it has to be [unbound](crate::unbind) first.
+    #[error("the connection is logged in already")]
     AlreadyLoggedIn,
+    /// The connection is closing, or gone, or the gate has not let it in.
+    #[error("the connection is not open")]
+    NotOpen,
 }
 
 impl LoginRefusal {
@@ -62,92 +69,21 @@ impl LoginRefusal {
         match self {
             Self::InUse => "in_use",
             Self::AlreadyLoggedIn => "already_logged_in",
+            Self::NotOpen => "not_open",
         }
     }
-}
-
-impl fmt::Display for LoginRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.label())
-    }
-}
-
-/// What happens when a user who is logged in logs in over another connection.
-#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MultiLogin {
-    /// The older connection is closed with [`Cause::Replaced`], the new one is bound to the same session. The default:
-    /// who comes again has most often lost the older one without our knowing.
-    #[default]
-    Replace,
-    /// The newcomer is refused as long as the older connection is open.
-    Refuse,
-    /// Both stay.
-    Allow,
 }
 
 pub(crate) fn login(event: On<Login>, mut commands: Commands) {
     let Login { entity, uid } = event.event().clone();
     // In a command, so that of two logins in one go the second sees what the first has done.
-    commands.queue(move |world: &mut World| log_in(world, entity, uid));
-}
-
-fn log_in(world: &mut World, connection: Entity, uid: Uid) {
-    if !is_open(world, connection) {
-        return;
-    }
-    if world.entity(connection).contains::<BoundTo>() {
-        return refuse(world, connection, uid, LoginRefusal::AlreadyLoggedIn);
-    }
-    let Some(session) = find(world, &uid) else {
-        let logged_in_at = world.resource::<Clock>().now();
-        let session = world.spawn(Session { uid, logged_in_at }).id();
-        return bind(world, session, connection, false);
-    };
-    let others = open_connections(world, session);
-    match *world.resource::<MultiLogin>() {
-        MultiLogin::Refuse if !others.is_empty() => refuse(world, connection, uid, LoginRefusal::InUse),
-        MultiLogin::Replace if !others.is_empty() => {
-            for other in others {
-                world.commands().trigger(Close::new(other, Cause::Replaced));
-            }
-            world.flush();
-            // Observers of the closes may have changed everything: look again.
-            log_in(world, connection, uid);
-        }
-        _ => bind(world, session, connection, true),
-    }
-}
-
-/// The session of a user, unless it is on its way out.
-fn find(world: &World, uid: &Uid) -> Option<Entity> {
-    let session = world.resource::<Sessions>().get(uid.as_str())?;
-    (!world.entity(session).contains::<LoggingOut>()).then_some(session)
-}
-
-fn is_open(world: &World, connection: Entity) -> bool {
-    world.get_entity(connection).is_ok_and(|entity| {
-        entity.contains::<Connection>() && entity.contains::<Admitted>() && !entity.contains::<Closing>()
-    })
-}
-
-fn bind(world: &mut World, session: Entity, connection: Entity, resumed: bool) {
-    let lingered = world.entity_mut(session).take::<Lingering>().is_some();
-    world.entity_mut(connection).insert(BoundTo(session));
-    world.commands().trigger(Authenticated { entity: connection });
-    world.commands().trigger(LoggedIn { session, connection, resumed });
-    if lingered {
-        world.commands().trigger(Resumed { session, connection });
-    }
-    world.flush();
-}
-
-fn refuse(world: &mut World, entity: Entity, uid: Uid, why: LoginRefusal) {
-    tracing::debug!(connection = %entity, %why, "login refused");
-    world.trigger(LoginRefused { entity, uid, why });
-}
-
-/// The connections of a session which are not on their way out.
-fn open_connections(world: &World, session: Entity) -> Vec<Entity> {
-    let bindings = world.get::<Bindings>(session).into_iter().flat_map(RelationshipTarget::iter);
-    bindings.filter(|&connection| !world.entity(connection).contains::<Closing>()).collect()
+    commands.queue(move |world: &mut World| {
+        let was_bound = world.get::<BoundTo>(entity).is_some();
+        let why = match bind(world, entity, uid.clone()) {
+            Ok(_) if was_bound => LoginRefusal::AlreadyLoggedIn,
+            Ok(_) | Err(LoginRefusal::NotOpen) => return,
+            Err(why) => why,
+        };
+        world.trigger(LoginRefused { entity, uid, why });
+    });
 }

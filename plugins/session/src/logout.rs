@@ -1,6 +1,6 @@
 //! Logging out.
 
-use crate::{Session, Uid};
+use crate::{Session, Uid, unbind};
 use bevy_ecs::prelude::*;
 use portcullis_core::{Bindings, Cause, Close};
 
@@ -12,7 +12,8 @@ pub struct Logout {
     pub session: Entity,
 }
 
-/// Fact: a session is over. It still exists while observers run, with its agents; then all are despawned.
+/// Fact: a session is over, by a [`Logout`] or because nobody came back to it. Told when all its connections are
+/// unbound. It still exists while observers run, with its agents; then all are despawned.
 #[derive(EntityEvent, Clone, Debug)]
 pub struct LoggedOut {
     /// The session.
@@ -40,12 +41,19 @@ fn log_out(world: &mut World, session: Entity) {
         return;
     }
     entity.insert(LoggingOut);
-    let connections: Vec<Entity> =
-        entity.get::<Bindings>().into_iter().flat_map(RelationshipTarget::iter).collect();
-    for connection in connections {
+    for connection in connections(world, session) {
         world.commands().trigger(Close::new(connection, Cause::Requested));
+    }
+    world.flush();
+    // Here, and not by the despawn below, so that the session can still be asked when `Unbound` is told.
+    for connection in connections(world, session) {
+        unbind(world, connection);
     }
     world.commands().trigger(LoggedOut { session, uid });
     world.commands().entity(session).try_despawn();
     world.flush();
+}
+
+fn connections(world: &World, session: Entity) -> Vec<Entity> {
+    world.get::<Bindings>(session).into_iter().flat_map(RelationshipTarget::iter).collect()
 }

@@ -28,7 +28,8 @@ fn who_comes_again_takes_the_place() {
     assert!(old.is_closed() && !new.is_closed());
     assert_eq!(server.bound_to(&new), Some(session), "the session stays, and its agents with it");
     let told = server.told();
-    assert_eq!(told, ["authenticated", "logged in", "authenticated", "logged in again", "replaced"]);
+    let expected = ["authenticated", "logged in", "authenticated", "logged in again", "replaced", "unbound"];
+    assert_eq!(told, expected);
     let bindings = server.app.world().get::<Bindings>(session).unwrap();
     assert_eq!(bindings.iter().collect::<Vec<_>>(), [new.connection()]);
 }
@@ -63,16 +64,16 @@ fn who_comes_again_can_be_refused() {
 #[test]
 fn both_can_be_allowed() {
     let mut server =
-        Server::new(SessionPlugin { multi_login: MultiLogin::Allow, ..SessionPlugin::default() });
+        Server::new(SessionPlugin { multi_login: MultiLogin::Allow(usize::MAX), ..SessionPlugin::default() });
     let sockets = [server.login("ann"), server.login("ann")];
     let session = server.session("ann");
     assert!(sockets.iter().all(|socket| server.bound_to(socket) == session));
     server.told();
     server.close(&sockets[0]);
-    assert_eq!(server.told(), ["peer_closed"]);
+    assert_eq!(server.told(), ["peer_closed", "unbound"]);
     assert_eq!(server.session("ann"), session);
     server.close(&sockets[1]);
-    assert_eq!(server.told(), ["peer_closed", "detached", "ann out"]);
+    assert_eq!(server.told(), ["peer_closed", "unbound", "detached", "ann out"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use portcullis_session::{LoggedOut, Login, Logout, MultiLogin, SessionPlugin, Se
 #[test]
 fn a_logout_takes_connections_and_agents_with_it() {
     let mut server =
-        Server::new(SessionPlugin { multi_login: MultiLogin::Allow, ..SessionPlugin::default() });
+        Server::new(SessionPlugin { multi_login: MultiLogin::Allow(usize::MAX), ..SessionPlugin::default() });
     let sockets = [server.login("ann"), server.login("ann")];
     let bystander = server.login("bob");
     let session = server.session("ann").unwrap();
@@ -18,7 +18,7 @@ fn a_logout_takes_connections_and_agents_with_it() {
     server.world().trigger(Logout { session });
     server.run();
     assert!(sockets.iter().all(MemorySocket::is_closed) && !bystander.is_closed());
-    assert_eq!(server.told(), ["ann out", "requested", "requested"]);
+    assert_eq!(server.told(), ["unbound", "unbound", "ann out", "requested", "requested"]);
     assert!([session, agent].iter().all(|&entity| server.app.world().get_entity(entity).is_err()));
 }
 

@@ -2,7 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where its preparation fails")]
 
+mod binding;
+mod handlers;
+mod kick;
 mod linger;
 mod login;
 mod logout;
+mod multi_login;
+mod races;
 mod server;
+mod truth;

@@ -6,7 +6,8 @@ use portcullis_core::{Authenticated, BoundTo, Cause, Closed, CorePlugin, Framing
 use portcullis_gate::GatePlugin;
 use portcullis_net::memory::{MemorySocket, connect};
 use portcullis_session::{
-    Detached, LoggedIn, LoggedOut, Login, LoginRefused, Resumed, SessionPlugin, Sessions,
+    Detached, Kicked, LoggedIn, LoggedOut, Login, LoginRefusal, LoginRefused, Resumed, SessionPlugin,
+    Sessions, Unbound, bind, unbind,
 };
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ impl Server {
                 say(told, if event.resumed { "logged in again" } else { "logged in" });
             })
             .add_observer(|event: On<LoginRefused>, told: ResMut<Told>| say(told, event.why.label()))
+            .add_observer(|_: On<Unbound>, told: ResMut<Told>| say(told, "unbound"))
+            .add_observer(|event: On<Kicked>, told: ResMut<Told>| say(told, &event.reason))
             .add_observer(|_: On<Detached>, told: ResMut<Told>| say(told, "detached"))
             .add_observer(|_: On<Resumed>, told: ResMut<Told>| say(told, "resumed"))
             .add_observer(|event: On<LoggedOut>, told: ResMut<Told>| say(told, &format!("{} out", event.uid)))
@@ -45,9 +48,19 @@ impl Server {
         self.app.world_mut()
     }
 
+    /// A listener with these policies.
+    pub fn listen(&mut self, policies: impl Bundle) -> Entity {
+        self.world().spawn(policies).id()
+    }
+
     /// A connection that is open.
     pub fn connect(&mut self) -> MemorySocket {
-        let socket = connect(&self.funnel, self.listener, Framing::BE16, "127.0.0.1:7".parse().unwrap());
+        self.connect_to(self.listener)
+    }
+
+    /// A connection that this listener has accepted.
+    pub fn connect_to(&mut self, listener: Entity) -> MemorySocket {
+        let socket = connect(&self.funnel, listener, Framing::BE16, "127.0.0.1:7".parse().unwrap());
         self.app.update();
         socket
     }
@@ -58,6 +71,14 @@ impl Server {
         self.world().trigger(Login::new(socket.connection(), uid));
         self.run();
         socket
+    }
+
+    pub fn bind(&mut self, socket: &MemorySocket, uid: &str) -> Result<Entity, LoginRefusal> {
+        bind(self.world(), socket.connection(), uid)
+    }
+
+    pub fn unbind(&mut self, socket: &MemorySocket) -> Option<Entity> {
+        unbind(self.world(), socket.connection())
     }
 
     /// Closes from the server's side: without a start, memory does not read, and no close of the peer is noticed.
