@@ -42,7 +42,11 @@ const CRATES: &[(&str, Layer)] = &[
 const OUTSIDE: &[&str] = &["xtask"];
 
 /// Crates of one layer that know each other all the same, the user first.
-const NEIGHBOURS: &[(&str, &str)] = &[("portcullis_dispatch", "portcullis_session")];
+const NEIGHBOURS: &[(&str, &str)] = &[
+    ("portcullis_dispatch", "portcullis_session"),
+    ("portcullis_room", "portcullis_dispatch"),
+    ("portcullis_room", "portcullis_session"),
+];
 
 /// The crates that may know tokio, apart from what they take through each other.
 const KNOW_TOKIO: &[&str] = &["portcullis_net", "portcullis_testkit", "portcullis"];

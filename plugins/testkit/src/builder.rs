@@ -13,6 +13,7 @@ use portcullis_dispatch::{DispatchPlugin, Routes, Speaks};
 use portcullis_gate::GatePlugin;
 use portcullis_native::{Manifest, NativeListener, NativePlugin};
 use portcullis_net::{DriverKind, Listener, NetPlugin};
+use portcullis_room::RoomPlugin;
 use portcullis_session::SessionPlugin;
 use portcullis_watchdog::WatchdogPlugin;
 use std::{
@@ -50,6 +51,7 @@ impl PluginGroup for Parts {
             .add(WatchdogPlugin::default())
             .add(SessionPlugin::default())
             .add(DispatchPlugin)
+            .add(RoomPlugin::default())
     }
 }
 

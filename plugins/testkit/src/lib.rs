@@ -49,6 +49,7 @@
 //! - [`TestServer`] and its [builder](TestServerBuilder): transport, tick, seed, settings of the parts.
 //! - [`TestClient`], typed, and [`RawClient`], which sends what bytes it likes. A client runs the server whenever it
 //!   does something: a request is handled when `request` returns.
+//! - [`Carrier`]s: WebSocket, TLS and both, for raw clients over sockets.
 //! - Virtual time: [`advance`](TestServer::advance) passes every deadline in its order. Nothing else moves it.
 //! - [`History`]: what has happened to each connection. [Invariants](TestServer::check_invariants), checked when a
 //!   server is dropped: a leak fails the test that made it.
@@ -61,6 +62,7 @@
 //! thread.
 
 mod builder;
+mod carrier;
 mod client;
 mod errors;
 mod every;
@@ -77,6 +79,7 @@ mod sockets;
 mod talk;
 
 pub use builder::{TestServerBuilder, Transport};
+pub use carrier::{Carrier, Message};
 pub use client::TestClient;
 pub use history::{Entry, Fact, History};
 pub use raw::RawClient;

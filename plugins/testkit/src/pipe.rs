@@ -1,5 +1,6 @@
 //! The client's end of a connection, as bytes: in memory, or a real socket that never blocks.
 
+use crate::carrier::{Layers, Message};
 use bevy_ecs::prelude::*;
 use portcullis_net::memory::MemorySocket;
 use std::{
@@ -42,6 +43,8 @@ struct Tcp {
     unsent: Vec<u8>,
     /// Our side is to end when all is sent.
     ending: bool,
+    /// What the bytes travel in.
+    layers: Option<Box<Layers>>,
 }
 
 impl Pipe {
@@ -56,8 +59,50 @@ impl Pipe {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
         let local = stream.local_addr()?;
-        let tcp = Tcp { stream: Some(stream), local, before, unsent: Vec::new(), ending: false };
+        let tcp =
+            Tcp { stream: Some(stream), local, before, unsent: Vec::new(), ending: false, layers: None };
         Ok(Self::new(Wire::Tcp(tcp), None))
+    }
+
+    /// Puts what is said from now on into these layers, and says their first words.
+    pub(crate) fn wrap(&mut self, mut layers: Layers, first: &[u8]) {
+        // Who was turned away at once has been told so already.
+        let early = std::mem::take(&mut self.received);
+        self.received = layers.hear(&early).plain;
+        if let Wire::Tcp(tcp) = &mut self.wire {
+            tcp.layers = Some(Box::new(layers));
+            tcp.unsent.extend_from_slice(first);
+            tcp.flush();
+        }
+    }
+
+    /// Whether the layers are ready to carry, or never will be.
+    pub(crate) fn is_greeted(&self) -> bool {
+        match &self.wire {
+            Wire::Tcp(Tcp { layers: Some(layers), stream: Some(_), .. }) => layers.are_ready(),
+            _ => true,
+        }
+    }
+
+    /// Sends a message, where there are messages.
+    pub(crate) fn write_message(&mut self, message: Message) {
+        if self.closed || self.is_over() {
+            return;
+        }
+        let Wire::Tcp(Tcp { layers: Some(layers), unsent, .. }) = &mut self.wire else { return };
+        if let Message::Binary(bytes) = &message {
+            self.sent += bytes.len() as u64;
+        } else if let Message::Text(text) = &message {
+            self.sent += text.len() as u64;
+        }
+        unsent.extend(layers.say_message(message));
+        self.pump();
+    }
+
+    /// The next message that has come, where there are messages.
+    pub(crate) fn next_message(&mut self) -> Option<Message> {
+        let Wire::Tcp(Tcp { layers: Some(layers), .. }) = &mut self.wire else { return None };
+        layers.next_message()
     }
 
     fn new(wire: Wire, entity: Option<Entity>) -> Self {
@@ -93,7 +138,10 @@ impl Pipe {
         match &mut self.wire {
             Wire::Memory(socket) => socket.write(bytes),
             Wire::Tcp(tcp) => {
-                tcp.unsent.extend_from_slice(bytes);
+                match &mut tcp.layers {
+                    Some(layers) => tcp.unsent.extend(layers.say(bytes)),
+                    None => tcp.unsent.extend_from_slice(bytes),
+                }
                 tcp.flush();
             }
         }
@@ -102,6 +150,7 @@ impl Pipe {
     /// Takes what has come, and sends on what had to wait. Gives whether anything moved.
     pub(crate) fn pump(&mut self) -> bool {
         let before = self.received.len();
+        let mut counted = None;
         let moved = match &mut self.wire {
             Wire::Memory(socket) => {
                 if self.reading {
@@ -112,11 +161,18 @@ impl Pipe {
             Wire::Tcp(tcp) => {
                 let sent = tcp.flush();
                 let ended = self.reading && tcp.read(&mut self.received);
+                if let Some(layers) = &mut tcp.layers {
+                    let heard = layers.hear(&self.received.split_off(before));
+                    self.received.extend(heard.plain);
+                    counted = Some(heard.counted);
+                    tcp.unsent.extend(heard.reply);
+                    tcp.flush();
+                }
                 sent || ended
             }
         };
         let more = self.received.len() - before;
-        self.got += more as u64;
+        self.got += counted.unwrap_or(more as u64);
         moved || more > 0
     }
 

@@ -1,6 +1,6 @@
 //! A client that speaks bytes.
 
-use crate::{client::Handle, report::fail};
+use crate::{Message, client::Handle, report::fail};
 use bevy_ecs::prelude::*;
 use portcullis_core::{Cause, Framing};
 use portcullis_gate::Refusal;
@@ -92,6 +92,27 @@ impl RawClient {
         if equal != Some(true) {
             fail(hub.report(id, format_args!("the bytes \"{}\"", expected.escape_ascii())));
         }
+    }
+
+    /// Sends this message, over a [carrier](crate::Carrier) that has messages.
+    pub fn send_message(&mut self, message: Message) {
+        let mut hub = self.handle.hub.get_mut();
+        hub.peers[self.handle.id].pipe.write_message(message);
+        hub.settle();
+    }
+
+    /// The next message that comes, over a [carrier](crate::Carrier) that has messages. What binary messages hold is
+    /// among the bytes that have come, too.
+    ///
+    /// # Panics
+    /// When none comes.
+    #[track_caller]
+    pub fn expect_message(&mut self) -> Message {
+        let id = self.handle.id;
+        let mut hub = self.handle.hub.get_mut();
+        let message = hub.wait_for(|hub| hub.peer(id).pipe.next_message());
+        let Some(message) = message else { fail(hub.report(id, "a message")) };
+        message
     }
 
     /// Nothing has come that was not taken.

@@ -1,8 +1,9 @@
 //! The server of a test.
 
 use crate::{
-    Entry, History, RawClient, TestClient, TestServerBuilder, Transport,
+    Carrier, Entry, History, RawClient, TestClient, TestServerBuilder, Transport,
     builder::framing,
+    carrier::Layers,
     client::Handle,
     errors,
     hub::{Hub, Peer, Shared},
@@ -16,10 +17,11 @@ use bevy_ecs::{
     system::{RunSystemOnce, SystemInput},
 };
 use portcullis_core::{Cause, Framing};
-use portcullis_net::{BindError, ListenerHandle, memory};
+use portcullis_net::{BindError, Listener, ListenerHandle, memory};
 use std::{
     cell::{Ref, RefMut},
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -100,6 +102,37 @@ impl TestServer {
         hub.settle();
         drop(hub);
         RawClient { handle: Handle::new(&self.hub, id) }
+    }
+
+    /// As [`connect_raw`](Self::connect_raw), with what it says carried by this. Over sockets only: memory carries
+    /// frames, and nothing else.
+    #[track_caller]
+    pub fn connect_over(&mut self, listener: Entity, carrier: Carrier) -> RawClient {
+        if carrier != Carrier::Tcp && self.hub.get().transport == Transport::Memory {
+            fail(format!("{carrier:?} needs sockets: test this over TCP"));
+        }
+        let certificate = carrier.is_encrypted().then(|| self.certificate(listener));
+        let client = self.connect_raw(listener);
+        if carrier != Carrier::Tcp {
+            match Layers::new(carrier, certificate.as_deref()) {
+                Ok((layers, first)) => {
+                    let mut hub = self.hub.get_mut();
+                    hub.peers[client.handle.id].pipe.wrap(layers, &first);
+                    // A greeting is no frame, so nobody counts it.
+                    hub.wait_for(|hub| hub.peer(client.handle.id).pipe.is_greeted().then_some(()));
+                }
+                Err(error) => fail(format!("the client cannot be put into {carrier:?}: {error}")),
+            }
+        }
+        client
+    }
+
+    #[track_caller]
+    fn certificate(&self, listener: Entity) -> PathBuf {
+        let world = self.world();
+        let tls = world.get::<Listener>(listener).and_then(|listener| listener.tls.as_ref());
+        let Some(tls) = tls else { fail(format!("{listener} has no certificate")) };
+        tls.certificate().to_owned()
     }
 
     /// The listener that typed clients connect to.
