@@ -3,10 +3,12 @@
 //!
 //! - [`simpledb`]: skynet's example server, a key-value store over sproto.
 //! - [`chat`]: typed messages over the native protocol, and pushes to everyone.
+//! - [`connector`]: the handlers Pomelo's recorded conversations were made with: logins, rooms, pushes, kicks.
 //! - [`echo`]: frames come back as they came.
 //!
 //! Strangers can reach a demo, so each of them is bounded.
 
 pub mod chat;
+pub mod connector;
 pub mod echo;
 pub mod simpledb;

@@ -39,13 +39,15 @@
 //!
 //! The crates of the pipeline are re-exported as modules: their front pages are the book. [`core`] has the words,
 //! [`net`] the sockets, [`gate`] who may come in, [`watchdog`] who may stay, [`session`] who someone is, [`dispatch`]
-//! what they asked; [`native`] and [`skynet`] are the protocols.
+//! what they asked, [`room`] whom to tell; [`native`], [`pomelo`] and [`skynet`] are the protocols.
 
 pub use portcullis_core as core;
 pub use portcullis_dispatch as dispatch;
 pub use portcullis_gate as gate;
 pub use portcullis_native as native;
 pub use portcullis_net as net;
+pub use portcullis_pomelo as pomelo;
+pub use portcullis_room as room;
 pub use portcullis_session as session;
 pub use portcullis_skynet as skynet;
 pub use portcullis_watchdog as watchdog;
@@ -68,15 +70,21 @@ pub mod prelude {
     pub use bevy_time::prelude::*;
     pub use portcullis_core::{
         Agent, BelongsTo, BoundTo, Cause, Clock, Close, Closed, Closing, Connection, Forward, Forwarded,
-        ForwardedTo, Ingress, IngressSystems, Opened, Outboxes, Shutdown, SignalPlugin, Start, TickRate,
-        TickSystems, Traffic,
+        ForwardedTo, Ingress, IngressSystems, Kick, Opened, Outboxes, Shutdown, SignalPlugin, Start,
+        TickRate, TickSystems, Traffic,
     };
     pub use portcullis_dispatch::{
-        AppDispatchExt, Defer, Deferred, NoReply, Outcomes, Packets, Pusher, Raw, RawRequest, Received,
-        Refusal, Request, Responder,
+        AppDispatchExt, Defer, Deferred, FilterSystems, Inspect, NoReply, Outcomes, Packets, Pusher,
+        RateLimit, RateLimitPlugin, Raw, RawRequest, Received, Refusal, Request, Responder, TimeLogPlugin,
+        TooBusyPlugin,
     };
     pub use portcullis_native::NativePlugin;
     pub use portcullis_net::{DriverKind, IoRuntime, Listener, NetPlugin};
+    pub use portcullis_pomelo::PomeloPlugin;
+    pub use portcullis_room::{
+        Join, Joined, Leave, Left, MemberOf, Members, Room, RoomPlugin, Rooms, Teller,
+    };
+    pub use portcullis_session::{LoggedIn, LoggedOut, Login, MultiLogin, Session, Sessions};
     pub use portcullis_skynet::SkynetPlugin;
 }
 
@@ -84,3 +92,8 @@ pub mod prelude {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct ReadmeExamples;
+
+/// So do those of the guide for those who come from Pomelo.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/pomelo.md")]
+struct PomeloExamples;

@@ -4,7 +4,7 @@ mod server;
 
 use clap::Parser;
 use server::{
-    Failure,
+    Failure, certificate,
     config::{self, Config, Source},
 };
 use std::{
@@ -30,6 +30,9 @@ struct Arguments {
     /// Prints the settings in force, and does not run them.
     #[arg(long, conflicts_with = "check_config")]
     print_config: bool,
+    /// Makes a certificate to develop with, and its key, in this folder, and runs nothing.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["check_config", "print_config", "config"])]
+    write_certificate: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -43,6 +46,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    if let Some(folder) = &arguments.write_certificate {
+        return say(&certificate::write(folder)?);
+    }
     let (config, source): (Config, Source) = config::load(arguments.config.as_deref(), env::vars_os())?;
     config::check(&config, &source)?;
     if arguments.print_config {

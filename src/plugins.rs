@@ -5,10 +5,11 @@ use portcullis_core::CorePlugin;
 use portcullis_dispatch::DispatchPlugin;
 use portcullis_gate::GatePlugin;
 use portcullis_net::NetPlugin;
+use portcullis_room::RoomPlugin;
 use portcullis_session::SessionPlugin;
 use portcullis_watchdog::WatchdogPlugin;
 
-/// Core, net, gate, watchdog, session and dispatch. Protocols and the game are added beside them.
+/// Core, net, gate, watchdog, session, dispatch and room. Protocols and the game are added beside them.
 ///
 /// Settings are fields of the plugins: `ServerPlugins.set(NetPlugin { driver: DriverKind::Thread(2) })`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,5 +24,6 @@ impl PluginGroup for ServerPlugins {
             .add(WatchdogPlugin::default())
             .add(SessionPlugin::default())
             .add(DispatchPlugin)
+            .add(RoomPlugin::default())
     }
 }

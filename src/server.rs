@@ -2,7 +2,10 @@
 
 mod app;
 mod banner;
+pub mod certificate;
 pub mod config;
+mod connector;
+mod edge;
 mod log;
 mod schemas;
 
@@ -16,6 +19,7 @@ use portcullis::{
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    path::PathBuf,
     process::ExitCode,
 };
 use thiserror::Error;
@@ -26,6 +30,14 @@ pub enum Failure {
     /// The operator's mistake.
     #[error(transparent)]
     Fault(#[from] Fault),
+    /// A certificate that cannot be written.
+    #[error("--write-certificate: {} cannot be written ({error}): {}", path.display(), certificate::mend(error))]
+    Folder {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
     /// Ours.
     #[error("{0}")]
     Internal(String),
@@ -35,7 +47,7 @@ impl Failure {
     /// The exit code: 2 for what the operator can mend.
     pub fn code(&self) -> u8 {
         match self {
-            Self::Fault(_) => 2,
+            Self::Fault(_) | Self::Folder { .. } => 2,
             Self::Internal(_) => 1,
         }
     }

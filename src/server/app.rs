@@ -2,19 +2,22 @@
 
 use super::{
     Failure,
-    config::{Config, Driver, Limits, Listener as Settings, Serve, Source, Speaks},
+    config::{Config, Driver, Limits, Listener as Settings, Multi, Serve, Source, Speaks},
+    connector, edge,
     schemas::Schemas,
 };
 use portcullis::{
     core::{DrainLimit, Framing, InboundLimit, MaxFrame, OutboxLimit},
     demo::{
         chat::{self, ChatPlugin},
+        connector::ConnectorPlugin,
         echo::{self, EchoPlugin},
         simpledb::SimpleDbPlugin,
     },
     gate::{
         DenyList, GatePlugin, MaxClients, MaxConnections, PerAddressLimit, PreLoginBudget, parse_network,
     },
+    pomelo::wire::package,
     prelude::*,
     watchdog::{
         AgentTemplate, HandshakeLimit, HeartbeatInterval, IdleLimit, LoginLimit, WatchdogDefaults,
@@ -33,7 +36,7 @@ pub fn build(config: &Config, source: &Source) -> Result<App, Failure> {
     app.add_plugins((plugins, SignalPlugin))
         .insert_resource(TickRate::from_hz(config.server.tick_rate.get()))
         .insert_resource(DrainLimit(config.server.drain_seconds.duration()));
-    for demo in [Serve::SimpleDb, Serve::Echo, Serve::Chat] {
+    for demo in [Serve::SimpleDb, Serve::Echo, Serve::Chat, Serve::Connector] {
         if config.listener.values().any(|listener| listener.serve == demo) {
             add_demo(&mut app, demo, config);
         }
@@ -88,6 +91,7 @@ fn add_demo(app: &mut App, demo: Serve, config: &Config) {
         }),
         Serve::Echo => app.add_plugins(EchoPlugin),
         Serve::Chat => app.add_plugins(ChatPlugin),
+        Serve::Connector => app.add_plugins(ConnectorPlugin::default()),
         Serve::Nothing => app,
     };
 }
@@ -100,22 +104,30 @@ fn add_listener(
     source: &Source,
 ) -> Result<(), Failure> {
     let heartbeat = settings.heartbeat_seconds.limit();
+    let fault = |key: &str, value: &str, problem| {
+        source.fault(&format!("listener.{name}.{key}"), &format!("{value:?}"), problem)
+    };
+    let socket = |framing| {
+        edge::listener(settings, framing).map_err(|error| fault(error.key, &error.value, error.problem))
+    };
     match settings.protocol {
         Speaks::Skynet => {
-            let gate = Schemas::of(settings).map_err(|error| {
-                source.fault(
-                    &format!("listener.{name}.{}", error.key),
-                    &format!("{:?}", error.file),
-                    error.problem,
-                )
-            })?;
+            let gate = Schemas::of(settings).map_err(|error| fault(error.key, &error.file, error.problem))?;
             if let Some(gate) = gate {
-                app.add_plugins(gate.with(listen(name, settings, limits, Framing::BE16)));
+                app.add_plugins(gate.with(listen(name, settings, limits, socket(Framing::BE16)?)));
+            }
+        }
+        Speaks::Pomelo => {
+            let plugin =
+                connector::plugin(settings).map_err(|error| fault(error.key, &error.file, error.problem))?;
+            if let Some(plugin) = plugin {
+                let socket = socket(package::FRAMING)?;
+                app.add_plugins(plugin.with(listen(name, settings, limits, socket)));
             }
         }
         Speaks::Raw => {
             let gate = SkynetPlugin::raw(echo::ROUTE);
-            app.add_plugins(gate.with(listen(name, settings, limits, Framing::BE16)));
+            app.add_plugins(gate.with(listen(name, settings, limits, socket(Framing::BE16)?)));
         }
         Speaks::Native => {
             let mut native = NativePlugin::default();
@@ -125,7 +137,7 @@ fn add_listener(
             if let Some(heartbeat) = heartbeat {
                 native = native.heartbeat(heartbeat);
             }
-            app.add_plugins(native.with(listen(name, settings, limits, Framing::LE32)));
+            app.add_plugins(native.with(listen(name, settings, limits, socket(Framing::LE32)?)));
         }
     }
     Ok(())
@@ -136,7 +148,7 @@ fn listen(
     name: &str,
     settings: &Settings,
     limits: &Limits,
-    framing: Framing,
+    socket: Listener,
 ) -> impl Fn(&mut EntityWorldMut) + Send + Sync + 'static + use<> {
     let policies = (
         Name::new(name.to_owned()),
@@ -146,15 +158,17 @@ fn listen(
         IdleLimit(settings.idle_seconds.limit().unwrap_or(Duration::MAX)),
     );
     let max_clients = settings.max_clients.limit().map(MaxClients);
+    // Pomelo's rhythm is its plugin's: it begins when a client has learnt of it.
     let heartbeat = settings.heartbeat_seconds.limit().map(HeartbeatInterval);
-    let agent = (settings.serve == Serve::SimpleDb).then(|| AgentTemplate::new(|| ()));
-    let socket = Listener {
-        nodelay: settings.nodelay,
-        backlog: settings.backlog.small(),
-        ..Listener::new(settings.address.0, framing)
+    let heartbeat = heartbeat.filter(|_| settings.protocol != Speaks::Pomelo);
+    let multi_login = match (settings.multi_login, settings.protocol) {
+        (Multi::Allow, _) | (Multi::Auto, Speaks::Pomelo) => MultiLogin::Allow(usize::MAX),
+        (Multi::Refuse, _) => MultiLogin::Refuse,
+        (Multi::Replace | Multi::Auto, _) => MultiLogin::Replace,
     };
+    let agent = (settings.serve == Serve::SimpleDb).then(|| AgentTemplate::new(|| ()));
     move |listener| {
-        listener.insert(policies.clone());
+        listener.insert((policies.clone(), multi_login));
         if let Some(max_clients) = max_clients {
             listener.insert(max_clients);
         }

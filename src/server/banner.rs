@@ -48,6 +48,12 @@ fn poke(protocol: Speaks, serve: Serve, address: SocketAddr) -> Vec<String> {
         (Speaks::Native, Serve::Chat) => {
             vec![format!("cargo run --example native_client -- ann hello {address}")]
         }
+        (Speaks::Pomelo, Serve::Connector) => vec![
+            format!("curl http://{host}:{port}/health"),
+            format!(
+                "or any client of Pomelo's, over TCP or WebSocket: cargo run --example pomelo_chat has a page"
+            ),
+        ],
         _ => vec!["nothing is served here: add a plugin that handles what it is asked".into()],
     }
 }

@@ -14,7 +14,7 @@ mod values;
 
 pub use check::check;
 pub use fault::Fault;
-pub use listener::{Listener, Serve, Speaks};
+pub use listener::{Accepts, DEMO, Listener, Multi, Serve, Speaks};
 pub use source::Source;
 
 use serde::{Deserialize, Serialize};

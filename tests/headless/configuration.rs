@@ -70,6 +70,36 @@ fn a_bad_value_is_named_with_what_is_allowed() {
             "[listener.a]\nprotocol = \"skynet\"\naddress = \"127.0.0.1:0\"\nschema_c2s = \"/nowhere.sproto\"\n",
             ["listener.a.schema_c2s = \"/nowhere.sproto\"", "cannot be read"],
         ),
+        (
+            "dictionary.toml",
+            "[listener.a]\nprotocol = \"pomelo\"\naddress = \"127.0.0.1:0\"\ndictionary = \"/nowhere.json\"\n",
+            ["listener.a.dictionary = \"/nowhere.json\"", "\"demo\" for the demo's"],
+        ),
+        (
+            "protos.toml",
+            "[listener.a]\nprotocol = \"native\"\naddress = \"127.0.0.1:0\"\nserver_protos = \"demo\"\n",
+            ["listener.a.server_protos = \"demo\"", "means nothing to the protocol native"],
+        ),
+        (
+            "half_tls.toml",
+            "[listener.a]\nprotocol = \"raw\"\naddress = \"127.0.0.1:0\"\ntls_certificate = \"c.pem\"\n",
+            ["listener.a.tls_key", "is missing beside tls_certificate"],
+        ),
+        (
+            "no_tls.toml",
+            "[listener.a]\nprotocol = \"raw\"\naddress = \"127.0.0.1:0\"\ntls_certificate = \"/c.pem\"\ntls_key = \"/k.pem\"\n",
+            ["listener.a.tls_certificate = \"/c.pem\"", "cannot be read"],
+        ),
+        (
+            "proxies.toml",
+            "[listener.a]\nprotocol = \"raw\"\naddress = \"127.0.0.1:0\"\nproxy_protocol = true\n",
+            ["listener.a.proxies", "name the networks"],
+        ),
+        (
+            "forwarded.toml",
+            "[listener.a]\nprotocol = \"raw\"\naddress = \"127.0.0.1:0\"\nproxies = [\"10.0.0.0/8\"]\n",
+            ["listener.a.proxies", "set proxy_protocol or forwarded_for too"],
+        ),
     ] {
         let said = mistake_in(name, text);
         assert!(parts.iter().all(|part| said.contains(part)), "{parts:?} in {said}");

@@ -22,7 +22,7 @@ pub fn portcullis() -> Command {
 /// The binary with its built-in configuration, where other servers do not stand in its way.
 pub fn on_free_ports() -> Command {
     let mut command = portcullis();
-    for listener in ["SKYNET", "ECHO", "CHAT"] {
+    for listener in ["SKYNET", "ECHO", "CHAT", "POMELO"] {
         command.env(format!("PORTCULLIS_LISTENER_{listener}_ADDRESS"), "127.0.0.1:0");
     }
     command.env("PORTCULLIS_LOG_LEVEL", "warn");
@@ -50,7 +50,7 @@ impl Running {
             on_free_ports().envs(variables.iter().copied()).stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut listeners = HashMap::new();
-        while listeners.len() < 3 {
+        while listeners.len() < 4 {
             let mut line = String::new();
             assert_ne!(stdout.read_line(&mut line).unwrap(), 0, "it ended before it listened");
             if let Some((name, rest)) = line.split_once(": ")

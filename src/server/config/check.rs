@@ -1,7 +1,8 @@
 //! What a key alone cannot tell: whether the settings go together, and whether the files they name can be used.
 
 use super::{Config, Fault, Listener, Source, Speaks};
-use crate::server::schemas::Schemas;
+use crate::server::{connector, edge, schemas::Schemas};
+use portcullis::core::Framing;
 use std::collections::HashMap;
 use tracing_subscriber::EnvFilter;
 
@@ -62,6 +63,12 @@ pub fn check(config: &Config, source: &Source) -> Result<(), Fault> {
         Schemas::of(listener)
             .map(drop)
             .or_else(|error| fault(error.key, &format!("{:?}", error.file), error.problem))?;
+        connector::plugin(listener)
+            .map(drop)
+            .or_else(|error| fault(error.key, &format!("{:?}", error.file), error.problem))?;
+        edge::listener(listener, Framing::BE16)
+            .map(drop)
+            .or_else(|error| fault(error.key, &format!("{:?}", error.value), error.problem))?;
     }
     Ok(())
 }
@@ -80,8 +87,14 @@ fn served_by_its_own(
         );
         return fault("serve", &format!("{:?}", serve.word()), problem);
     }
-    for (key, file) in [("schema_c2s", &listener.schema_c2s), ("schema_s2c", &listener.schema_s2c)] {
-        if speaks != Speaks::Skynet && !file.is_empty() {
+    for (key, file, of) in [
+        ("schema_c2s", &listener.schema_c2s, Speaks::Skynet),
+        ("schema_s2c", &listener.schema_s2c, Speaks::Skynet),
+        ("dictionary", &listener.dictionary, Speaks::Pomelo),
+        ("client_protos", &listener.client_protos, Speaks::Pomelo),
+        ("server_protos", &listener.server_protos, Speaks::Pomelo),
+    ] {
+        if speaks != of && !file.is_empty() {
             let problem = format!("means nothing to the protocol {}: take it out", speaks.word());
             return fault(key, &format!("{file:?}"), problem);
         }
@@ -108,6 +121,6 @@ mod tests {
         check(&config, &source).unwrap();
         let addresses: Vec<SocketAddr> =
             config.listener.values().map(|listener| listener.address.0).collect();
-        assert_eq!(addresses.len(), 3);
+        assert_eq!(addresses.len(), 4);
     }
 }

@@ -1,6 +1,6 @@
 //! What a `[listener.NAME]` says.
 
-use super::values::{Address, SecondsOrNever, Whole, words};
+use super::values::{Address, Network, SecondsOrNever, Whole, words};
 use serde::{Deserialize, Serialize};
 
 /// A listener. Which protocol, and where, is always said; the rest may be left out.
@@ -25,10 +25,47 @@ pub struct Listener {
     pub schema_c2s: String,
     #[serde(default)]
     pub schema_s2c: String,
+    #[serde(default = "Listener::accepts")]
+    pub accepts: Accepts,
+    #[serde(default)]
+    pub tls_certificate: String,
+    #[serde(default)]
+    pub tls_key: String,
+    #[serde(default)]
+    pub proxies: Vec<Network>,
+    #[serde(default)]
+    pub proxy_protocol: bool,
+    #[serde(default)]
+    pub forwarded_for: bool,
+    #[serde(default = "Listener::multi_login")]
+    pub multi_login: Multi,
+    #[serde(default)]
+    pub heartbeat_timeout_seconds: SecondsOrNever,
+    #[serde(default)]
+    pub strict_heartbeats: bool,
+    #[serde(default)]
+    pub error_texts: bool,
+    #[serde(default)]
+    pub dictionary: String,
+    #[serde(default)]
+    pub client_protos: String,
+    #[serde(default)]
+    pub server_protos: String,
 }
+
+/// What stands for the files that come with the server.
+pub const DEMO: &str = "demo";
 
 /// What holds where a listener does not say it. `assets/portcullis.toml` tells of these too.
 impl Listener {
+    fn accepts() -> Accepts {
+        Accepts::Auto
+    }
+
+    fn multi_login() -> Multi {
+        Multi::Auto
+    }
+
     fn serve() -> Serve {
         Serve::Nothing
     }
@@ -56,12 +93,22 @@ impl Listener {
 
 words! {
     /// The protocol of a listener.
-    Speaks { Skynet = "skynet", Raw = "raw", Native = "native" }
+    Speaks { Skynet = "skynet", Raw = "raw", Native = "native", Pomelo = "pomelo" }
+}
+
+words! {
+    /// What a listener's connections may be: `auto` is what the clients of its protocol use.
+    Accepts { Auto = "auto", Tcp = "tcp", WebSocket = "websocket", Both = "both" }
+}
+
+words! {
+    /// What happens when a user logs in over another connection: `auto` is what its protocol's servers do.
+    Multi { Auto = "auto", Replace = "replace", Refuse = "refuse", Allow = "allow" }
 }
 
 words! {
     /// The demo that a listener's connections are served by.
-    Serve { Nothing = "nothing", SimpleDb = "simpledb", Echo = "echo", Chat = "chat" }
+    Serve { Nothing = "nothing", SimpleDb = "simpledb", Echo = "echo", Chat = "chat", Connector = "connector" }
 }
 
 impl Serve {
@@ -72,6 +119,7 @@ impl Serve {
             Self::SimpleDb => Some(Speaks::Skynet),
             Self::Echo => Some(Speaks::Raw),
             Self::Chat => Some(Speaks::Native),
+            Self::Connector => Some(Speaks::Pomelo),
         }
     }
 }

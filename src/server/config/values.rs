@@ -93,6 +93,12 @@ impl<const ZERO: bool, const LEAST: u32, const MAX: u32> Number<ZERO, LEAST, MAX
     }
 }
 
+impl<const LEAST: u32, const MAX: u32> Default for Number<true, LEAST, MAX> {
+    fn default() -> Self {
+        Self(0.0)
+    }
+}
+
 impl<const LEAST: u32, const MAX: u32> Number<true, LEAST, MAX> {
     /// As a time, where 0 is none.
     pub fn limit(self) -> Option<Duration> {
