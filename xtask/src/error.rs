@@ -40,6 +40,27 @@ pub enum Error {
         /// The name rustup knows it by.
         component: &'static str,
     },
+    /// The npm clients cannot be installed without it.
+    #[error(
+        "{program} is missing: install Node.js 20 or later, with npm, from your system's packages or nodejs.org"
+    )]
+    Node {
+        /// What was looked for.
+        program: &'static str,
+    },
+    /// Node.js is from before what the clients are run with.
+    #[error(
+        "Node.js {0} is too old for the clients that the tests run: install Node.js 20 or later, with npm"
+    )]
+    OldNode(String),
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}", .path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// `cargo metadata` printed what we cannot read.
     #[error("cannot read what `cargo metadata` printed: {0}")]
     Metadata(#[from] serde_json::Error),

@@ -1,11 +1,12 @@
 //! The project's own commands, run as `cargo xtask <command>`.
 //!
 //! `cargo xtask test` is the one gate every change passes; the other commands are one of its steps alone
-//! (`dependencies`), or too slow or too particular for every change (`bench`, `skynet`).
+//! (`dependencies`, `clients`), or too slow or too particular for every change (`bench`, `skynet`).
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks by printing")]
 
 mod bench;
+mod clients;
 mod dependencies;
 mod documented;
 mod error;
@@ -45,6 +46,8 @@ enum Command {
     Test,
     /// Check licences, versions, sources, docs/dependencies.md and the layers of our own crates
     Dependencies,
+    /// Install the public npm clients that some tests run, unless they are there
+    Clients,
     /// Run the whole-server bench, then every other one; or only the named one
     Bench {
         /// The one bench to run
@@ -75,6 +78,7 @@ fn run(arguments: Arguments) -> Result<(), Error> {
     match command {
         Command::Test => test::run(&project),
         Command::Dependencies => dependencies::run(&project),
+        Command::Clients => clients::install(&project),
         Command::Bench { name, arguments } => bench::run(&project, name.as_deref(), &arguments),
         Command::Skynet { checkout, running: true, .. } => skynet::check_running(&checkout),
         Command::Skynet { checkout, arguments, .. } => skynet::check_ours(&project, &checkout, &arguments),

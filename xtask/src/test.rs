@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    dependencies,
+    clients, dependencies,
     error::Error,
     project::{CargoLine, Project},
 };
@@ -42,6 +42,7 @@ fn steps(nextest: bool) -> Vec<Step> {
             "clippy",
             CargoLine::new("clippy --workspace --all-targets --all-features --locked -- -D warnings"),
         ),
+        Step { name: "client packages", work: Work::Clients },
         Step::cargo("tests", CargoLine::new(tests)),
         Step::cargo("doctests", CargoLine::new("test --workspace --all-features --locked --doc")),
         Step::cargo(
@@ -62,6 +63,8 @@ struct Step {
 enum Work {
     Cargo(CargoLine),
     Dependencies,
+    /// What some of the tests run.
+    Clients,
 }
 
 impl Step {
@@ -78,6 +81,7 @@ impl Step {
                 Err(Error::Findings(_)) => false,
                 other => other.map(|()| true)?,
             },
+            Work::Clients => clients::install(project).map(|()| true)?,
         };
         if !passed {
             return Err(Error::Step { step: self.name, again: self.again() });
@@ -91,6 +95,7 @@ impl Step {
         match &self.work {
             Work::Cargo(line) => line.to_string(),
             Work::Dependencies => "cargo xtask dependencies".to_owned(),
+            Work::Clients => "cargo xtask clients".to_owned(),
         }
     }
 }
@@ -124,6 +129,13 @@ mod tests {
         assert!(lines(true).iter().any(|line| line.starts_with("cargo nextest run")));
         assert!(lines(false).iter().all(|line| !line.contains("nextest")));
         assert_eq!(lines(true).len(), lines(false).len());
+    }
+
+    #[test]
+    fn the_clients_are_there_before_the_tests_that_run_them() {
+        let lines = lines(true);
+        let at = |start: &str| lines.iter().position(|line| line.starts_with(start)).unwrap();
+        assert!(at("cargo xtask clients") < at("cargo nextest run"));
     }
 
     #[test]
