@@ -1,15 +1,17 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use clap::Parser;
 
-use crate::{scenario::Scenario, subject::Subject};
+use crate::{scenario::Scenario, subject::Subject, wire::Wire};
 
 /// Portcullis beside a raw tokio echo server.
 #[derive(Parser, Debug)]
 #[command(name = "server")]
 pub struct Args {
-    /// Scenarios to run, by part of their name (1x1, 100x1, 100x32, churn, idle), or any other `CxD`:
-    /// C connections with D requests in flight. All five without one.
+    /// Scenarios to run, by part of their name (1x1, 100x1, 100x32, churn, idle, pomelo-tcp, pomelo-ws, idle-tls …), or
+    /// any other `CxD`: C connections with D requests in flight; `pomelo-ws-10x4` and the like. All without one.
     pub filters: Vec<String>,
 
     /// Servers to compare with raw, comma separated. `raw` itself is allowed: that checks the bench.
@@ -24,7 +26,7 @@ pub struct Args {
     #[arg(long, default_value_t = 2.0, value_parser = seconds)]
     pub seconds: f64,
 
-    /// Bytes of a frame's payload; the first eight are a sequence number.
+    /// Bytes of a frame's payload; the first eight are a sequence number. Of Pomelo, of a JSON body (33 at least).
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(8..))]
     pub payload: u16,
 
@@ -55,6 +57,14 @@ pub struct Args {
     /// Be a server instead of the bench: how the bench starts its child processes.
     #[arg(long, hide = true, value_enum)]
     pub serve: Option<Subject>,
+
+    /// What that server speaks.
+    #[arg(long, hide = true, value_enum, default_value = "be16")]
+    pub wire: Wire,
+
+    /// The folder of its certificate.
+    #[arg(long, hide = true)]
+    pub certificate: Option<PathBuf>,
 
     /// The core that server stays on.
     #[arg(long, hide = true)]

@@ -4,6 +4,7 @@ use std::{
     env,
     io::{self, Read, Write},
     net::{Ipv4Addr, SocketAddr},
+    path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -13,18 +14,18 @@ use rustix::{
     process::{Signal, set_parent_process_death_signal},
 };
 
-use crate::{cores, proc, subject, subject::Subject};
+use crate::{args::Args, cores, proc, subject, subject::Subject, wire::Wire};
 
 /// How long a server may take to listen.
 const START: Duration = Duration::from_secs(10);
 
 /// The child's side: pins itself, serves, and prints its port as the first line of stdout.
-pub fn serve(subject: Subject, core: Option<usize>) -> io::Result<()> {
+pub fn serve(subject: Subject, args: &Args) -> io::Result<()> {
     // A bench that was killed runs no Drop: let the kernel take the server along.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     // Before any thread exists, so that all inherit it.
-    core.map_or(Ok(()), cores::pin)?;
-    subject::serve(subject, |port| {
+    args.core.map_or(Ok(()), cores::pin)?;
+    subject::serve(subject, args.wire, args.certificate.as_deref(), |port| {
         let mut stdout = io::stdout().lock();
         writeln!(stdout, "{port}")?;
         stdout.flush()
@@ -34,21 +35,43 @@ pub fn serve(subject: Subject, core: Option<usize>) -> io::Result<()> {
 /// The bench's side: a running server, killed and waited for when this is dropped.
 pub struct Server {
     child: Child,
+    subject: Subject,
+    wire: Wire,
     port: u16,
 }
 
 impl Server {
-    /// Starts `subject`, on `core` if given, and waits until it listens.
-    pub fn start(subject: Subject, core: Option<usize>) -> io::Result<Self> {
+    /// Starts `subject`, on `core` if given, with the certificate of this folder where it encrypts, and waits until it
+    /// listens.
+    pub fn start(
+        subject: Subject,
+        wire: Wire,
+        core: Option<usize>,
+        certificate: Option<&Path>,
+    ) -> io::Result<Self> {
         let mut command = Command::new(env::current_exe()?);
-        command.args(["--serve", subject.name()]).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.args(["--serve", subject.name(), "--wire", wire.name()]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        if let Some(folder) = certificate {
+            command.arg("--certificate").arg(folder);
+        }
         if let Some(core) = core {
             command.args(["--core", &core.to_string()]);
         }
         // The guard exists before anything can fail.
-        let mut server = Self { child: command.spawn()?, port: 0 };
+        let mut server = Self { child: command.spawn()?, subject, wire, port: 0 };
         server.port = server.await_port()?;
         Ok(server)
+    }
+
+    /// Which server it is.
+    pub fn subject(&self) -> Subject {
+        self.subject
+    }
+
+    /// What it speaks.
+    pub fn wire(&self) -> Wire {
+        self.wire
     }
 
     /// Where it listens.

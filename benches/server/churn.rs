@@ -55,8 +55,8 @@ struct Visit {
 
 impl<'a> Churn<'a> {
     fn new(server: &'a Server, payload: u16) -> io::Result<Self> {
-        let frames = Frames::new(payload, 1);
-        let reply = vec![0; frames.size()];
+        let frames = Frames::new(server.wire(), server.subject(), payload, 1);
+        let reply = vec![0; frames.reply_size()];
         Ok(Self { server, frames, opened: 0, open: Vec::with_capacity(AT_ONCE), reply, tally: Tally::new()? })
     }
 

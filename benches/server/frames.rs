@@ -1,53 +1,97 @@
 //! The frames the client sends and expects back.
 //!
-//! A frame is a big-endian `u16` length and a payload: a sequence number, counted per connection, and a filler
-//! that is the same in all. The client makes frames by stamping numbers into a template, so that its own work
-//! stays small beside the server's.
+//! A frame is a template that is the same in all but for one word, eight bytes with a number counted per connection. The
+//! client makes frames by stamping these words into copies prepared in advance, so that its own work stays small beside
+//! the server's: masks of WebSocket messages, routes and bodies are written once.
+//!
+//! | wire | request | word | reply |
+//! |---|---|---|---|
+//! | be16 | `u16` length, payload | the payload's first eight bytes | as it was sent |
+//! | Pomelo | package: message: id, route by name, JSON body | the package's head, the message's flag and id | of raw as it was sent; else package: message: id, the same body |
+//!
+//! In WebSocket messages all of it is masked on its way to the server and plain on its way back.
 
 use std::io;
 
-/// Length prefix and sequence number.
-const HEAD: usize = 2 + 8;
+use crate::{subject::Subject, wire::Wire};
 
-/// A template of frames of one size.
+/// The route of Pomelo's requests.
+pub const ROUTE: &str = "connector.entryHandler.echo";
+
+/// The mask of all WebSocket messages. Any will do, but for zeros: those a server could skip.
+const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+/// Bytes of a word.
+const WORD: usize = 8;
+/// Templates are stamped and checked so that an id is three bytes long at any number.
+const IDS: std::ops::Range<u64> = 0x4000..0x20_0000;
+
+/// Frames of one size each way.
 pub struct Frames {
-    size: usize,
-    bytes: Vec<u8>,
+    wire: Wire,
+    request: Template,
+    reply: Template,
 }
 
 impl Frames {
-    /// Frames of `payload` bytes (at least eight), up to `most` at a time.
-    pub fn new(payload: u16, most: usize) -> Self {
-        let filler = (HEAD..2 + usize::from(payload)).map(|at| at as u8);
-        let frame: Vec<u8> = head(payload, 0).into_iter().chain(filler).collect();
-        Self { size: frame.len(), bytes: frame.repeat(most) }
+    /// Frames of `payload` bytes (of a Pomelo body, about as many), up to `most` at a time, as `subject` answers them.
+    pub fn new(wire: Wire, subject: Subject, payload: u16, most: usize) -> Self {
+        let (request, reply) = match wire {
+            Wire::Be16 => {
+                let filler = (WORD..usize::from(payload)).map(|at| (at + 2) as u8);
+                let payload: Vec<u8> = [0; WORD].into_iter().chain(filler).collect();
+                let frame = [&(payload.len() as u16).to_be_bytes()[..], &payload].concat();
+                (Template::new(frame.clone(), 2, [0; 4], most), Template::new(frame, 2, [0; 4], 1))
+            }
+            Wire::PomeloTcp | Wire::PomeloWs | Wire::PomeloTls => {
+                let body = body(payload);
+                let route = [&[ROUTE.len() as u8], ROUTE.as_bytes()].concat();
+                let asked = data(0, &[&route, &*body].concat());
+                let answered = if subject == Subject::Raw { asked.clone() } else { data(2 << 1, &body) };
+                if wire.is_websocket() {
+                    let (asked, asked_at) = message(&asked, true);
+                    let (answered, answered_at) = message(&answered, false);
+                    (
+                        Template::new(asked, asked_at, MASK, most),
+                        Template::new(answered, answered_at, [0; 4], 1),
+                    )
+                } else {
+                    (Template::new(asked, 0, [0; 4], most), Template::new(answered, 0, [0; 4], 1))
+                }
+            }
+        };
+        Self { wire, request, reply }
     }
 
-    /// Bytes of one frame, prefix included.
-    pub fn size(&self) -> usize {
-        self.size
+    /// Bytes of one reply, all of its heads included.
+    pub fn reply_size(&self) -> usize {
+        self.reply.size
     }
 
     /// `count` frames numbered from `first`, as they go over the wire.
     pub fn stamp(&mut self, first: u64, count: usize) -> &[u8] {
-        for (frame, number) in self.bytes.chunks_exact_mut(self.size).take(count).zip(first..) {
-            frame[2..HEAD].copy_from_slice(&number.to_le_bytes());
+        let Template { size, at, mask, base, bytes } = &mut self.request;
+        for (frame, number) in bytes.chunks_exact_mut(*size).take(count).zip(first..) {
+            let word = (*base | stamp(self.wire, number)) ^ *mask;
+            frame[*at..*at + WORD].copy_from_slice(&word.to_le_bytes());
         }
-        &self.bytes[..count * self.size]
+        &self.request.bytes[..count * self.request.size]
     }
 
-    /// Checks that `received`, whole frames, are the frames numbered from `first`: their sizes and numbers, and with
+    /// Checks that `received`, whole frames, are the replies numbered from `first`: their sizes and numbers, and with
     /// `every_byte` their fillers. Returns how many they are.
     pub fn check(&self, received: &[u8], first: u64, every_byte: bool) -> io::Result<u64> {
-        let payload = (self.size - 2) as u16;
+        let Template { size, at, base, ref bytes, .. } = self.reply;
         let mut expected = first;
-        for frame in received.chunks_exact(self.size) {
-            let good = frame[..HEAD] == head(payload, expected)
-                && (!every_byte || frame[HEAD..] == self.bytes[HEAD..self.size]);
+        for frame in received.chunks_exact(size) {
+            let word = base | stamp(self.wire, expected);
+            let good = frame[..at] == bytes[..at]
+                && frame[at..at + WORD] == word.to_le_bytes()
+                && (!every_byte || frame[at + WORD..] == bytes[at + WORD..]);
             if !good {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidData,
-                    format!("frame {expected} came back changed"),
+                    format!("frame {expected} came back changed: {:?}", String::from_utf8_lossy(frame)),
                 ));
             }
             expected += 1;
@@ -56,9 +100,72 @@ impl Frames {
     }
 }
 
-fn head(payload: u16, number: u64) -> [u8; HEAD] {
-    let mut head = [0; HEAD];
-    head[..2].copy_from_slice(&payload.to_be_bytes());
-    head[2..].copy_from_slice(&number.to_le_bytes());
-    head
+struct Template {
+    size: usize,
+    /// Where the word is.
+    at: usize,
+    /// What the word is masked with.
+    mask: u64,
+    /// What of the word is the same in all frames, not masked.
+    base: u64,
+    bytes: Vec<u8>,
+}
+
+impl Template {
+    fn new(frame: Vec<u8>, at: usize, mask: [u8; 4], most: usize) -> Self {
+        let mut word = [0; WORD];
+        word.copy_from_slice(&frame[at..at + WORD]);
+        let half = u64::from(u32::from_le_bytes(mask));
+        let mask = half << 32 | half;
+        Self { size: frame.len(), at, mask, base: u64::from_le_bytes(word) ^ mask, bytes: frame.repeat(most) }
+    }
+}
+
+/// What the word of this frame has beside that of all.
+fn stamp(wire: Wire, number: u64) -> u64 {
+    if wire == Wire::Be16 {
+        return number;
+    }
+    // Base 128, least first: three bytes behind the four of the package's head and the message's flag.
+    let id = IDS.start + number % (IDS.end - IDS.start);
+    (id & 0x7f | 0x80 | (id >> 7 & 0x7f | 0x80) << 8 | id >> 14 << 16) << 40
+}
+
+/// A JSON body of about so many bytes, and 33 at least.
+fn body(size: u16) -> Vec<u8> {
+    let without = br#"{"text":"","target":7,"loud":true}"#.len();
+    let text = "the quick brown fox jumps over the lazy dog, ".chars().cycle();
+    let text: String = text.take(usize::from(size).saturating_sub(without)).collect();
+    format!(r#"{{"text":"{text}","target":7,"loud":true}}"#).into_bytes()
+}
+
+/// A data package, with zeros in the place of the id.
+fn data(flag: u8, rest: &[u8]) -> Vec<u8> {
+    package(4, &[&[flag, 0, 0, 0], rest].concat())
+}
+
+/// A package of Pomelo.
+pub fn package(kind: u8, body: &[u8]) -> Vec<u8> {
+    let [.., high, middle, low] = body.len().to_be_bytes();
+    [&[kind, high, middle, low], body].concat()
+}
+
+/// A binary WebSocket message, and where in it the payload starts.
+pub fn message(payload: &[u8], masked: bool) -> (Vec<u8>, usize) {
+    let mut message = vec![0x82];
+    let bit = if masked { 0x80 } else { 0 };
+    match u8::try_from(payload.len()) {
+        Ok(short @ ..126) => message.push(bit | short),
+        _ => {
+            message.push(bit | 126);
+            message.extend_from_slice(&(payload.len() as u16).to_be_bytes());
+        }
+    }
+    let mask = if masked { MASK } else { [0; 4] };
+    if masked {
+        message.extend_from_slice(&mask);
+    }
+    let start = message.len();
+    message.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key));
+    (message, start)
 }

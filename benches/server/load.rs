@@ -19,6 +19,7 @@ use rustix::{
 use crate::{
     child::Server,
     frames::Frames,
+    peer,
     round::{Round, Tally},
     socket,
 };
@@ -40,7 +41,7 @@ pub struct Shape {
 /// Loads `server` for a quarter of `window` to warm up, then for `window`, and reports the latter.
 pub fn run(server: &Server, shape: Shape, window: Duration) -> io::Result<Round> {
     let mut peers = Peers::connect(server, shape)?;
-    let mut client = Client::new(shape)?;
+    let mut client = Client::new(server, shape)?;
     for peer in &mut peers.all {
         peer.send(&mut client, shape.depth, Instant::now())?;
     }
@@ -71,9 +72,9 @@ struct Client {
 }
 
 impl Client {
-    fn new(shape: Shape) -> io::Result<Self> {
-        let frames = Frames::new(shape.payload, shape.depth);
-        let scratch = vec![0; SCRATCH.max(2 * frames.size())];
+    fn new(server: &Server, shape: Shape) -> io::Result<Self> {
+        let frames = Frames::new(server.wire(), server.subject(), shape.payload, shape.depth);
+        let scratch = vec![0; SCRATCH.max(2 * frames.reply_size())];
         Ok(Self { frames, scratch, tally: Tally::new()?, every_byte: true })
     }
 }
@@ -91,7 +92,7 @@ impl Peers {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let mut all = Vec::with_capacity(shape.connections);
         for index in 0..shape.connections {
-            let stream = socket::connect(server.addr(), None)?;
+            let stream = peer::connect(server, None)?;
             stream.set_nonblocking(true)?;
             let wanted = epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::ET;
             epoll::add(&epoll, &stream, epoll::EventData::new_u64(index as u64), wanted)?;
@@ -164,7 +165,7 @@ impl Peer {
 
     /// Checks and counts the frames in the first `received` bytes of the scratch buffer.
     fn take(&mut self, client: &mut Client, received: usize, now: Instant) -> io::Result<usize> {
-        let whole = received - received % client.frames.size();
+        let whole = received - received % client.frames.reply_size();
         let (frames, rest) = client.scratch[..received].split_at(whole);
         let arrived = client.frames.check(frames, self.next_in, client.every_byte)?;
         self.cut.clear();

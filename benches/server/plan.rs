@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     args::Args,
+    certificate::Certificate,
     child::Server,
     churn,
     cores::{self, Placement},
@@ -17,6 +18,7 @@ use crate::{
     round::Round,
     scenario::Scenario,
     subject::Subject,
+    wire::Wire,
 };
 
 /// Runs what `args` ask for, prints each scenario's progress to stderr and the tables to stdout.
@@ -59,13 +61,13 @@ pub fn command() -> String {
 #[derive(Default)]
 struct Results {
     rounds: Vec<(Scenario, Vec<Series>)>,
-    idles: Vec<(Subject, Idle)>,
+    idles: Vec<(Wire, Subject, Idle)>,
 }
 
 impl Results {
     fn add(&mut self, bench: &Bench, scenario: Scenario) -> io::Result<()> {
         match scenario {
-            Scenario::Idle => self.idles = bench.idle()?,
+            Scenario::Idle(wire) => self.idles.extend(bench.idle(wire)?),
             loaded => self.rounds.push((loaded, bench.rounds(loaded)?)),
         }
         Ok(())
@@ -85,12 +87,13 @@ struct Bench<'a> {
 impl Bench<'_> {
     /// Raw, subject, subject, raw, subject …: what disturbs the machine for a while disturbs all of them.
     fn rounds(&self, scenario: Scenario) -> io::Result<Vec<Series>> {
-        let mut series: Vec<Series> = self.subjects().map(|subject| (subject, Vec::new())).collect();
+        let mut series: Vec<Series> =
+            self.subjects(scenario.wire()).map(|subject| (subject, Vec::new())).collect();
         for number in 1..=self.args.rounds {
             for (subject, rounds) in &mut series {
                 let round = self.round(scenario, *subject).map_err(|e| failed(scenario, *subject, &e))?;
                 say(format_args!(
-                    "{scenario:>7} round {number}/{} {subject:<7} {:>9} /s, p50 {:.1} µs",
+                    "{scenario:>17} round {number}/{} {subject:<7} {:>9} /s, p50 {:.1} µs",
                     self.args.rounds,
                     report::rate(round.rate),
                     round.p50
@@ -103,33 +106,40 @@ impl Bench<'_> {
 
     /// One run, on a server of its own: none starts with what another left behind.
     fn round(&self, scenario: Scenario, subject: Subject) -> io::Result<Round> {
-        let server = Server::start(subject, self.server_core)?;
+        let server = Server::start(subject, scenario.wire(), self.server_core, None)?;
         match scenario {
-            Scenario::Load { connections, depth } => {
+            Scenario::Load { connections, depth, .. } => {
                 let shape = Shape { connections, depth, payload: self.args.payload };
                 load::run(&server, shape, Duration::from_secs_f64(self.args.seconds))
             }
             Scenario::Churn => churn::run(&server, self.args.cycles, self.args.payload),
-            Scenario::Idle => Err(io::Error::new(io::ErrorKind::InvalidInput, "idling has no rounds")),
+            Scenario::Idle(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "idling has no rounds")),
         }
     }
 
     /// One run each: memory and idle time hardly vary.
-    fn idle(&self) -> io::Result<Vec<(Subject, Idle)>> {
+    fn idle(&self, wire: Wire) -> io::Result<Vec<(Wire, Subject, Idle)>> {
+        let scenario = Scenario::Idle(wire);
         let window = Duration::from_secs_f64(self.args.idle_seconds);
-        self.subjects()
+        let certificate = (wire == Wire::PomeloTls).then(Certificate::make).transpose()?;
+        let tls = certificate.as_ref().map(Certificate::client).transpose()?;
+        self.subjects(wire)
             .map(|subject| {
-                let idle = Server::start(subject, self.server_core)
-                    .and_then(|server| idle::run(&server, self.connections, self.args.payload, window))
-                    .map_err(|e| failed(Scenario::Idle, subject, &e))?;
-                say(format_args!("   idle {subject:<7} {:.2} KiB a connection", idle.kib));
-                Ok((subject, idle))
+                let folder = certificate.as_ref().map(Certificate::folder);
+                let idle = Server::start(subject, wire, self.server_core, folder)
+                    .and_then(|server| {
+                        idle::run(&server, self.connections, self.args.payload, window, tls.as_ref())
+                    })
+                    .map_err(|e| failed(scenario, subject, &e))?;
+                say(format_args!("{scenario:>17} {subject:<7} {:.2} KiB a connection", idle.kib));
+                Ok((wire, subject, idle))
             })
             .collect()
     }
 
-    fn subjects(&self) -> impl Iterator<Item = Subject> {
-        [Subject::Raw].into_iter().chain(self.args.subject.iter().copied())
+    fn subjects(&self, wire: Wire) -> impl Iterator<Item = Subject> {
+        let raw = wire.has_raw().then_some(Subject::Raw);
+        raw.into_iter().chain(self.args.subject.iter().copied())
     }
 }
 

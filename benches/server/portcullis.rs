@@ -3,25 +3,51 @@
 use portcullis::{
     core::run,
     gate::{GatePlugin, MaxConnections},
-    net::ListenerHandle,
+    net::{ListenerHandle, Tls},
+    pomelo::PomeloPlugin,
     prelude::*,
     session::{DefaultMultiLogin, Login, MultiLogin},
+    watchdog::AgentTemplate,
 };
-use std::io;
+use serde::{Deserialize, Serialize};
+use std::{io, net::Ipv4Addr, path::Path, time::Duration};
+
+use crate::{certificate, frames::ROUTE, wire::Wire};
 
 /// Runs an echo server of Portcullis with the driver `"inline"` or `"thread"`, as [`crate::subject::serve`]
 /// describes: gate, watchdog, session and dispatch are in the way, as they are in any server.
-pub fn serve(driver: &str, report_port: impl FnOnce(u16) -> io::Result<()>) -> io::Result<()> {
+pub fn serve(
+    driver: &str,
+    wire: Wire,
+    folder: Option<&Path>,
+    report_port: impl FnOnce(u16) -> io::Result<()>,
+) -> io::Result<()> {
     let driver = if driver == "inline" { DriverKind::Inline } else { DriverKind::Thread(1) };
     let gate = GatePlugin { max_connections: MaxConnections(20_000), ..GatePlugin::default() };
     let mut app = App::new();
-    app.add_plugins((
-        ServerPlugins.set(NetPlugin { driver }).set(gate),
-        SkynetPlugin::raw("echo").listen("127.0.0.1:0").agent(|| ()),
-    ))
-    .insert_resource(DefaultMultiLogin(MultiLogin::Allow(usize::MAX)))
-    .add_observer(log_in)
-    .add_raw_handler("echo", echo);
+    app.add_plugins(ServerPlugins.set(NetPlugin { driver }).set(gate))
+        .insert_resource(DefaultMultiLogin(MultiLogin::Allow(usize::MAX)))
+        .add_observer(log_in);
+    match wire {
+        Wire::Be16 => {
+            app.add_plugins(SkynetPlugin::raw("echo").listen("127.0.0.1:0").agent(|| ()))
+                .add_raw_handler("echo", echo);
+        }
+        Wire::PomeloTcp | Wire::PomeloWs | Wire::PomeloTls => {
+            let address = (Ipv4Addr::LOCALHOST, 0).into();
+            let mut listener = PomeloPlugin::listener(address);
+            if let Some(folder) = folder {
+                let [certificate, key] = certificate::files(folder);
+                listener = listener.tls(Tls::from_pem_files(certificate, key).map_err(io::Error::other)?);
+            }
+            // Longer than any scenario: the client sends none.
+            let pomelo = PomeloPlugin::default().heartbeat(Duration::from_secs(3600));
+            app.add_plugins(pomelo.with(move |entity| {
+                entity.insert((AgentTemplate::new(|| ()), listener.clone()));
+            }))
+            .add_handler(ROUTE, echo_json);
+        }
+    }
     app.finish();
     app.cleanup();
     let world = app.world_mut();
@@ -38,4 +64,16 @@ fn log_in(event: On<Opened>, mut commands: Commands) {
 
 fn echo(request: RawRequest) {
     request.reply.extend_from_slice(request.body);
+}
+
+/// What Pomelo's bodies hold: see [`crate::frames`].
+#[derive(Deserialize, Serialize)]
+struct Echo {
+    text: String,
+    target: u32,
+    loud: bool,
+}
+
+fn echo_json(request: Request<Echo>) -> Echo {
+    request.body
 }

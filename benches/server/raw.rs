@@ -26,30 +26,47 @@ thread_local! {
     static READ_INTO: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH]);
 }
 
-/// Serves on a free port of 127.0.0.1, for ever.
-pub fn serve(report_port: impl FnOnce(u16) -> io::Result<()>) -> io::Result<()> {
+/// Tells where the frame ends that these bytes begin with; none while its head is incomplete.
+pub trait Measure: Fn(&[u8]) -> Option<usize> + Copy + Send + Sync + 'static {}
+
+impl<F: Fn(&[u8]) -> Option<usize> + Copy + Send + Sync + 'static> Measure for F {}
+
+/// A `u16` and that many bytes.
+pub fn be16(bytes: &[u8]) -> Option<usize> {
+    let [high, low] = bytes.first_chunk()?;
+    Some(2 + usize::from(u16::from_be_bytes([*high, *low])))
+}
+
+/// A package of Pomelo: its kind, a length of three bytes, and that many bytes.
+pub fn package(bytes: &[u8]) -> Option<usize> {
+    let [_, high, middle, low] = bytes.first_chunk()?;
+    Some(4 + u32::from_be_bytes([0, *high, *middle, *low]) as usize)
+}
+
+/// Serves frames of this kind on a free port of 127.0.0.1, for ever.
+pub fn serve(measure: impl Measure, report_port: impl FnOnce(u16) -> io::Result<()>) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         report_port(listener.local_addr()?.port())?;
         // Spawned, as the block_on future itself is polled on every wake-up of the runtime.
-        tokio::spawn(accept(listener)).await?
+        tokio::spawn(accept(listener, measure)).await?
     })
 }
 
-async fn accept(listener: TcpListener) -> io::Result<()> {
+async fn accept(listener: TcpListener, measure: impl Measure) -> io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        tokio::spawn(echo(stream));
+        tokio::spawn(echo(stream, measure));
     }
 }
 
 /// Echoes until the peer ends the connection, in whichever way.
-async fn echo(mut stream: TcpStream) -> io::Result<()> {
+async fn echo(mut stream: TcpStream, measure: impl Measure) -> io::Result<()> {
     let mut cut = Vec::new();
     loop {
-        match poll_fn(|cx| poll_echo(&mut stream, &mut cut, cx)).await? {
+        match poll_fn(|cx| poll_echo(&mut stream, measure, &mut cut, cx)).await? {
             Echoed::Everything => {}
             Echoed::AllBut(unsent) => stream.write_all(&unsent).await?,
             Echoed::End => return Ok(()),
@@ -66,7 +83,12 @@ enum Echoed {
 }
 
 /// One read and one write. `cut` is the beginning of a frame whose end has not come yet.
-fn poll_echo(stream: &mut TcpStream, cut: &mut Vec<u8>, cx: &mut Context<'_>) -> Poll<io::Result<Echoed>> {
+fn poll_echo(
+    stream: &mut TcpStream,
+    measure: impl Measure,
+    cut: &mut Vec<u8>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Echoed>> {
     READ_INTO.with_borrow_mut(|bytes| {
         let (kept, room) = bytes.split_at_mut(cut.len());
         let mut room = ReadBuf::new(room);
@@ -79,7 +101,7 @@ fn poll_echo(stream: &mut TcpStream, cut: &mut Vec<u8>, cx: &mut Context<'_>) ->
         }
         kept.copy_from_slice(cut);
         let received = &bytes[..cut.len() + read];
-        let (frames, rest) = received.split_at(complete(received));
+        let (frames, rest) = received.split_at(complete(received, measure));
         cut.clear();
         cut.extend_from_slice(rest);
         let sent = match Pin::new(stream).poll_write(cx, frames) {
@@ -94,14 +116,13 @@ fn poll_echo(stream: &mut TcpStream, cut: &mut Vec<u8>, cx: &mut Context<'_>) ->
 }
 
 /// How many of `bytes` are complete frames.
-fn complete(bytes: &[u8]) -> usize {
+fn complete(bytes: &[u8], measure: impl Measure) -> usize {
     let mut end = 0;
-    while let Some([high, low]) = bytes.get(end..end + 2) {
-        let next = end + 2 + usize::from(u16::from_be_bytes([*high, *low]));
-        if next > bytes.len() {
+    while let Some(size) = measure(&bytes[end..]) {
+        if end + size > bytes.len() {
             break;
         }
-        end = next;
+        end += size;
     }
     end
 }

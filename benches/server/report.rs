@@ -5,12 +5,13 @@ use std::io::{self, Write};
 use crate::{
     args::Args,
     cores::Placement,
-    idle::{Idle, MOST_KIB, MOST_SHARE},
+    idle::{Idle, MOST_SHARE},
     plan::{Series, command},
     proc,
     round::{Round, median},
     scenario::{Scenario, Target},
     subject::Subject,
+    wire::Wire,
 };
 
 /// Where and how the figures came about.
@@ -64,33 +65,44 @@ pub fn rounds(out: &mut impl Write, scenarios: &[(Scenario, Vec<Series>)]) -> io
     )
 }
 
-/// The silent scenario.
-pub fn idles(out: &mut impl Write, idles: &[(Subject, Idle)]) -> io::Result<()> {
-    let Some((_, first)) = idles.first() else {
+/// The silent scenarios.
+pub fn idles(out: &mut impl Write, idles: &[(Wire, Subject, Idle)]) -> io::Result<()> {
+    let Some((_, _, first)) = idles.first() else {
         return Ok(());
     };
     writeln!(out)?;
     writeln!(
         out,
-        "| {} idle connections | KiB each | target | CPU, % of a core | target |",
+        "| {} idle connections | server | KiB each | target | CPU, % of a core | target |",
         first.connections
     )?;
-    writeln!(out, "|---|---|---|---|---|")?;
-    for (subject, idle) in idles {
+    writeln!(out, "|---|---|---|---|---|---|")?;
+    for (wire, subject, idle) in idles {
+        let most_kib = most_kib(*wire);
         let judge = |good, most: f64, unit| match subject {
             Subject::Raw => String::new(),
             _ => format!("<= {most}{unit}: {}", verdict(good)),
         };
         writeln!(
             out,
-            "| {subject} | {:.2} | {} | {:.1} | {} |",
+            "| {} | {subject} | {:.2} | {} | {:.1} | {} |",
+            Scenario::Idle(*wire),
             idle.kib,
-            judge(idle.kib <= MOST_KIB, MOST_KIB, " KiB"),
+            judge(idle.kib <= most_kib, most_kib, " KiB"),
             idle.share * 100.0,
             judge(idle.share <= MOST_SHARE, MOST_SHARE * 100.0, " %"),
         )?;
     }
     Ok(())
+}
+
+/// We promise this much resident memory a silent connection, in KiB.
+fn most_kib(wire: Wire) -> f64 {
+    match wire {
+        Wire::Be16 | Wire::PomeloTcp => 4.0,
+        Wire::PomeloWs => 8.0,
+        Wire::PomeloTls => 40.0,
+    }
 }
 
 /// A rate with three or four digits: `5.28 M`, `224.1 k`.

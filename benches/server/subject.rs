@@ -1,10 +1,10 @@
 //! The servers that are compared.
 
-use std::{fmt, io};
+use std::{fmt, io, path::Path};
 
 use clap::ValueEnum;
 
-use crate::{portcullis, raw};
+use crate::{portcullis, raw, raw_ws, wire::Wire};
 
 /// An echo server of this bench.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -35,10 +35,20 @@ impl fmt::Display for Subject {
 }
 
 /// Runs the server `subject` until the process is killed. It listens on a free port of 127.0.0.1 and calls
-/// `report_port` once it does.
-pub fn serve(subject: Subject, report_port: impl FnOnce(u16) -> io::Result<()>) -> io::Result<()> {
-    match subject {
-        Subject::Raw => raw::serve(report_port),
-        Subject::Inline | Subject::Thread => portcullis::serve(subject.name(), report_port),
+/// `report_port` once it does. Its certificate, where it encrypts, is in that folder.
+pub fn serve(
+    subject: Subject,
+    wire: Wire,
+    certificate: Option<&Path>,
+    report_port: impl FnOnce(u16) -> io::Result<()>,
+) -> io::Result<()> {
+    match (subject, wire) {
+        (Subject::Raw, Wire::Be16) => raw::serve(raw::be16, report_port),
+        (Subject::Raw, Wire::PomeloTcp) => raw::serve(raw::package, report_port),
+        (Subject::Raw, Wire::PomeloWs) => raw_ws::serve(report_port),
+        (Subject::Raw, Wire::PomeloTls) => Err(io::ErrorKind::Unsupported.into()),
+        (Subject::Inline | Subject::Thread, _) => {
+            portcullis::serve(subject.name(), wire, certificate, report_port)
+        }
     }
 }

@@ -1,0 +1,98 @@
+//! The client's end of a connection up to its first request: whatever a protocol has to say before.
+
+use std::{
+    io::{self, Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    sync::Arc,
+};
+
+use rustls::{ClientConfig, ClientConnection, StreamOwned, pki_types::ServerName};
+
+use crate::{
+    child::Server,
+    frames::{message, package},
+    socket,
+    wire::Wire,
+};
+
+/// The greeting of a WebSocket client, with the example key of RFC 6455.
+const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+
+/// A stream, encrypted or not.
+pub trait Stream: Read + Write {}
+
+impl<S: Read + Write> Stream for S {}
+
+/// Connects to a server of an unencrypted wire, and says what has to be said first.
+pub fn connect(server: &Server, source: Option<Ipv4Addr>) -> io::Result<TcpStream> {
+    let mut stream = socket::connect(server.addr(), source)?;
+    begin(&mut stream, server.wire())?;
+    Ok(stream)
+}
+
+/// As [`connect`], to any server.
+pub fn connect_any(
+    server: &Server,
+    source: Option<Ipv4Addr>,
+    tls: Option<&Arc<ClientConfig>>,
+) -> io::Result<Box<dyn Stream>> {
+    let Some(config) = tls else { return Ok(Box::new(connect(server, source)?)) };
+    let socket = socket::connect(server.addr(), source)?;
+    let name = ServerName::from(SocketAddr::ip(&server.addr()));
+    let session = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
+    let mut stream = StreamOwned::new(session, socket);
+    begin(&mut stream, server.wire())?;
+    Ok(Box::new(stream))
+}
+
+fn begin(stream: &mut impl Stream, wire: Wire) -> io::Result<()> {
+    if wire == Wire::Be16 {
+        return Ok(());
+    }
+    if wire.is_websocket() {
+        stream.write_all(UPGRADE)?;
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(byte(stream)?);
+        }
+        if !head.starts_with(b"HTTP/1.1 101 ") {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the upgrade was refused"));
+        }
+    }
+    // Each of the two is answered by one package: the acknowledgement by a heartbeat. Raw echoes them.
+    for said in [package(1, br#"{"sys":{"type":"bench","version":"1"}}"#), package(2, b"")] {
+        stream.write_all(&if wire.is_websocket() { message(&said, true).0 } else { said })?;
+        let answer = if wire.is_websocket() { read_message(stream)? } else { read_package(stream)? };
+        if !matches!(answer.first(), Some(1..=3)) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the handshake was refused"));
+        }
+    }
+    Ok(())
+}
+
+fn read_package(stream: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut package = vec![0; 4];
+    stream.read_exact(&mut package)?;
+    let len = usize::from(package[1]) << 16 | usize::from(package[2]) << 8 | usize::from(package[3]);
+    package.resize(4 + len, 0);
+    stream.read_exact(&mut package[4..])?;
+    Ok(package)
+}
+
+fn read_message(stream: &mut impl Read) -> io::Result<Vec<u8>> {
+    byte(stream)?;
+    let len = match byte(stream)? {
+        126 => usize::from(byte(stream)?) << 8 | usize::from(byte(stream)?),
+        short => usize::from(short),
+    };
+    let mut payload = vec![0; len];
+    stream.read_exact(&mut payload)?;
+    Ok(payload)
+}
+
+fn byte(stream: &mut impl Read) -> io::Result<u8> {
+    let mut byte = [0];
+    stream.read_exact(&mut byte)?;
+    Ok(byte[0])
+}
