@@ -1,6 +1,6 @@
 //! What listens where, and how to poke at it.
 
-use super::config::{Config, Serve, Source, Speaks};
+use super::config::{Config, Listener, Serve, Source, Speaks};
 use portcullis::{net::ListenerHandle, prelude::*};
 use std::{
     io::{self, Write},
@@ -28,7 +28,7 @@ pub fn write(out: &mut impl Write, app: &mut App, config: &Config, source: &Sour
             settings.protocol.word(),
             settings.serve.word()
         )?;
-        for line in poke(settings.protocol, settings.serve, reachable(address)) {
+        for line in poke(settings, reachable(address)) {
             writeln!(out, "    {line}")?;
         }
     }
@@ -36,9 +36,21 @@ pub fn write(out: &mut impl Write, app: &mut App, config: &Config, source: &Sour
     out.flush()
 }
 
-fn poke(protocol: Speaks, serve: Serve, address: SocketAddr) -> Vec<String> {
+fn poke(settings: &Listener, address: SocketAddr) -> Vec<String> {
     let (host, port) = (address.ip(), address.port());
-    match (protocol, serve) {
+    let tls = !settings.tls_certificate.is_empty();
+    match (settings.protocol, settings.serve) {
+        (Speaks::Pomelo, Serve::Connector) => vec![
+            match tls {
+                true => format!("curl --insecure https://{address}/health"),
+                false => format!("curl http://{address}/health"),
+            },
+            "or any client of Pomelo's, over TCP or WebSocket: cargo run --example pomelo_chat has a page"
+                .into(),
+        ],
+        (_, Serve::SimpleDb | Serve::Echo | Serve::Chat) if tls => {
+            vec![format!("openssl s_client -connect {address}")]
+        }
         (Speaks::Skynet, Serve::SimpleDb) => vec![
             format!("printf '\\0\\004\\025\\002\\004\\004' | nc -q1 {host} {port} | xxd"),
             "or skynet's own client, unmodified: 3rd/lua/lua examples/client.lua (it connects to port 8888)"
@@ -48,12 +60,6 @@ fn poke(protocol: Speaks, serve: Serve, address: SocketAddr) -> Vec<String> {
         (Speaks::Native, Serve::Chat) => {
             vec![format!("cargo run --example native_client -- ann hello {address}")]
         }
-        (Speaks::Pomelo, Serve::Connector) => vec![
-            format!("curl http://{host}:{port}/health"),
-            format!(
-                "or any client of Pomelo's, over TCP or WebSocket: cargo run --example pomelo_chat has a page"
-            ),
-        ],
         _ => vec!["nothing is served here: add a plugin that handles what it is asked".into()],
     }
 }
@@ -72,12 +78,27 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 mod tests {
     use super::*;
 
+    fn settings(text: &str) -> Listener {
+        toml::from_str(&format!("address = \"0.0.0.0:0\"\n{text}")).unwrap()
+    }
+
     #[test]
     fn commands_can_be_copied_as_they_are() {
         let everywhere = "0.0.0.0:8888".parse().unwrap();
-        let lines = poke(Speaks::Skynet, Serve::SimpleDb, reachable(everywhere));
+        let skynet = settings("protocol = \"skynet\"\nserve = \"simpledb\"");
+        let lines = poke(&skynet, reachable(everywhere));
         assert_eq!(lines[0], r"printf '\0\004\025\002\004\004' | nc -q1 127.0.0.1 8888 | xxd");
         assert_eq!(reachable("[::]:1".parse().unwrap()).to_string(), "[::1]:1");
         assert_eq!(reachable("192.0.2.1:1".parse().unwrap()).to_string(), "192.0.2.1:1");
+    }
+
+    #[test]
+    fn what_is_encrypted_is_not_poked_in_the_clear() {
+        let tls = "tls_certificate = \"c.pem\"\ntls_key = \"k.pem\"";
+        let address = "127.0.0.1:3010".parse().unwrap();
+        let pomelo = settings(&format!("protocol = \"pomelo\"\nserve = \"connector\"\n{tls}"));
+        assert_eq!(poke(&pomelo, address)[0], "curl --insecure https://127.0.0.1:3010/health");
+        let echo = settings(&format!("protocol = \"raw\"\nserve = \"echo\"\n{tls}"));
+        assert_eq!(poke(&echo, address), ["openssl s_client -connect 127.0.0.1:3010"]);
     }
 }
