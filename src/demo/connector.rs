@@ -48,13 +48,13 @@ pub const MOST_PUSHES: usize = 100;
 /// ```
 #[derive(Clone, Debug)]
 pub struct ConnectorPlugin {
-    /// The first parts of the routes of `entryHandler`: Pomelo's server types. Default `connector` alone.
-    pub server_types: Vec<String>,
+    /// What the routes begin with, a server type and a handler as Pomelo has them. Default `connector.entryHandler` alone.
+    pub handlers: Vec<String>,
 }
 
 impl Default for ConnectorPlugin {
     fn default() -> Self {
-        Self { server_types: vec!["connector".to_owned()] }
+        Self { handlers: vec!["connector.entryHandler".to_owned()] }
     }
 }
 
@@ -67,12 +67,13 @@ impl Plugin for ConnectorPlugin {
         if !app.is_plugin_added::<RoomPlugin>() {
             app.add_plugins(RoomPlugin::default());
         }
-        let first = self.server_types.first().map_or("connector", String::as_str);
+        let first =
+            self.handlers.first().and_then(|handler| handler.split('.').next()).unwrap_or("connector");
         app.insert_resource(ServerId(format!("{first}-1").into()));
         later::build(app);
         chat::build(app);
-        for server_type in &self.server_types {
-            entry::build(app, server_type);
+        for handler in &self.handlers {
+            entry::build(app, handler);
         }
         for push in ["onNote", "onMsg", "onChat", "onAll", "onOther"] {
             app.add_push::<serde_json::Value>(push);

@@ -41,8 +41,8 @@ fn hello(request: Request<Option<Value>>) -> Result<Value, Refusal> {
 
 /// The demo's handlers, served by this.
 pub fn with_handlers(builder: TestServerBuilder, types: &[&str], plugin: PomeloPlugin) -> TestServerBuilder {
-    let server_types = types.iter().map(ToString::to_string).collect();
-    builder.plugin((ConnectorPlugin { server_types }, plugin))
+    let handlers = types.iter().map(|server_type| format!("{server_type}.entryHandler")).collect();
+    builder.plugin((ConnectorPlugin { handlers }, plugin))
 }
 
 /// The server of this type, with what `more` adds to its listener.
@@ -75,6 +75,8 @@ pub fn serve(
         "banned" => with_handlers(server, &["banned"], more(pomelo())).plugin(|app: &mut App| {
             app.world_mut().resource_mut::<DenyList>().add("127.0.0.1/32".parse().unwrap());
         }),
+        // The stand-in of Pitaya's, by its routes.
+        "room" => server.plugin((ConnectorPlugin { handlers: vec!["room.room".to_owned()] }, more(pomelo()))),
         other => panic!("a server of type {other} is not known here"),
     };
     server.build()

@@ -16,8 +16,8 @@ use bevy_ecs::system::SystemParam;
 use serde_json::Value;
 use std::{borrow::Cow, panic::resume_unwind, time::Duration};
 
-pub(super) fn build(app: &mut App, server_type: &str) {
-    let route = |name: &str| format!("{server_type}.entryHandler.{name}");
+pub(super) fn build(app: &mut App, handler: &str) {
+    let route = |name: &str| format!("{handler}.{name}");
     app.add_handler(&route("entry"), |_: Request<()>| Entry { code: 200, msg: "game server is ok." })
         .add_handler(&route("enter"), enter)
         .add_handler(&route("leave"), leave)
