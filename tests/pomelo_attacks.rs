@@ -329,7 +329,9 @@ fn a_bomb_of_zlib_from_pitayas_client_costs_its_message() {
     let mut message = request(1, ECHO, &bomb);
     message[4] = 0x10;
     client.send(&message);
-    client.expect_silence();
+    let refused = client.expect_package();
+    assert_eq!(refused[5..6], [1], "it is answered");
+    assert!(String::from_utf8_lossy(&refused).contains("PIT-400"));
     let mut message = request(2, ECHO, &zlib(format!(r#"{{"a":"{}"}}"#, "x".repeat(200)).as_bytes()));
     message[4] = 0x10;
     client.send(&message);

@@ -102,6 +102,20 @@ impl Packets {
         self.list.push(Packet { connection, route, kind, buffer, span, verdict: None });
     }
 
+    /// Adds a packet that has no body that could be handled: a request is answered with this, in its turn, and a notify
+    /// is dropped.
+    pub fn push_refused(
+        &mut self,
+        connection: Entity,
+        route: RouteId,
+        kind: PacketKind,
+        Buffer(buffer): Buffer,
+        refusal: Refusal,
+    ) {
+        let verdict = Some(Box::new(Verdict::Refuse(refusal)));
+        self.list.push(Packet { connection, route, kind, buffer, span: (0, 0), verdict });
+    }
+
     /// Turns away the packets for which `check` gives an error: a request is answered with it, a notify is dropped.
     pub fn filter(&mut self, mut check: impl FnMut(&Packet, &[u8]) -> Result<(), Refusal>) {
         for packet in &mut self.list {

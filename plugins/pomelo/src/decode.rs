@@ -15,7 +15,7 @@ use crate::{
 };
 use bevy_ecs::{entity::EntityHashMap, prelude::*, system::SystemParam};
 use portcullis_core::{Arrival, Arrivals, Cause, Clock, Closing, MaxFrame, Outboxes, Traffic};
-use portcullis_dispatch::{PacketKind, Packets, RouteId, Speaks};
+use portcullis_dispatch::{PacketKind, Packets, Refusal, RouteId, Speaks};
 use portcullis_gate::Trust;
 use portcullis_watchdog::{Handshaking, HeartbeatInterval, HeartbeatLimit, Kick, LastHeartbeat, LoginLimit};
 use std::time::Duration;
@@ -80,6 +80,8 @@ enum Body {
     There((u32, u32)),
     /// It came compressed.
     Inflated(Vec<u8>),
+    /// It came compressed, and is broken or too long.
+    Unreadable,
 }
 
 /// What a package asks the server to do.
@@ -150,7 +152,10 @@ impl Decoder<'_, '_> {
                     }
                 }
                 Ok(Step::Data(body)) => match ask(connection, body, end, service, family, &mut bounds) {
-                    Ask::Packet(asked) => self.asked.push(asked),
+                    Ask::Packet(asked) => {
+                        traffic.bad_requests += u64::from(matches!(asked.body, Body::Unreadable));
+                        self.asked.push(asked);
+                    }
                     Ask::Attack => {
                         traffic.bad_requests += 1;
                         self.commands.trigger(Kick::new(connection, "attack"));
@@ -190,6 +195,10 @@ impl Decoder<'_, '_> {
                     let own = self.packets.buffer(body, received);
                     self.packets.push(connection, route, kind, own, span);
                 }
+                Body::Unreadable => {
+                    let refusal = Refusal::new(Refusal::BAD_REQUEST, "the compressed body cannot be read");
+                    self.packets.push_refused(connection, route, kind, read, refusal);
+                }
             }
         }
     }
@@ -225,16 +234,16 @@ struct Bounds<'a> {
 
 impl Bounds<'_> {
     /// Bounded by what has come, as all else is.
-    fn inflate(&mut self, connection: Entity, body: &[u8]) -> Result<Vec<u8>, Ask> {
+    fn inflate(&mut self, connection: Entity, body: &[u8]) -> Result<Body, Ask> {
         let left = self.inflatable.entry(connection).or_insert(self.body);
         *left = left.saturating_add(self.read.take().unwrap_or(0).saturating_mul(INFLATION));
         match zip::inflate(body, self.body.min(*left)) {
             Ok(inflated) => {
                 *left = left.saturating_sub(inflated.len());
-                Ok(inflated)
+                Ok(Body::Inflated(inflated))
             }
             Err(WireError::Inflated { limit }) if limit < self.body => Err(Ask::Bomb),
-            Err(_) => Err(Ask::Nothing),
+            Err(_) => Ok(Body::Unreadable),
         }
     }
 }
@@ -268,7 +277,7 @@ fn ask(
     // Only clients of Pitaya's kind compress; Pomelo ignores the flag.
     let body = if compressed && family == Family::Pitaya {
         match bounds.inflate(connection, body) {
-            Ok(inflated) => Body::Inflated(inflated),
+            Ok(body) => body,
             Err(instead) => return instead,
         }
     } else {

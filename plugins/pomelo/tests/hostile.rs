@@ -98,6 +98,22 @@ fn bodies_that_shrink_well_are_all_inflated() {
     next(&mut client);
 }
 
+#[test]
+fn a_compressed_body_that_is_broken_costs_its_request_and_is_answered() {
+    let mut server = TestServer::new(game);
+    let mut client = ready(&mut server, PITAYA);
+    let mut broken = compressed(1, b"{\"text\":\"hello\"}");
+    let last = broken.len() - 1;
+    broken[last] ^= 0xff;
+    client.send_bytes(&[broken, compressed(2, b"{}")].concat());
+    let (refused, answered) = (next(&mut client), next(&mut client));
+    let refused = message::read(&refused[package::HEAD..]).unwrap();
+    assert_eq!((refused.id, refused.error), (1, true));
+    assert!(String::from_utf8_lossy(refused.body).contains("PIT-400"));
+    let answered = message::read(&answered[package::HEAD..]).unwrap();
+    assert_eq!((answered.id, answered.error), (2, false));
+}
+
 struct Odd;
 
 impl serde::Serialize for Odd {
