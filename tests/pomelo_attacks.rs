@@ -4,15 +4,15 @@
 
 mod pomelo;
 
-use pomelo::{ACK, Client, HANDSHAKE, HEARTBEAT, data, listener, package, request, serve, with_handlers};
+use pomelo::{ACK, Client, HANDSHAKE, HEARTBEAT, data, listener, package, request, serve};
 use portcullis::{
     core::{Cause, OutboxLimit},
-    pomelo::{HANDSHAKE_ROUTE, PomeloClient, PomeloPlugin},
+    pomelo::HANDSHAKE_ROUTE,
     prelude::*,
+    skynet::WATCHDOG_ROUTE,
     watchdog::HandshakeLimit,
 };
 use portcullis_testkit::{Carrier, Message, TestServer, TestServerBuilder, Transport, on_every_transport};
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 const ENTRY: &str = "plain.entryHandler.entry";
@@ -411,115 +411,19 @@ fn a_frame_without_a_mask() {
     client.expect_closed(Cause::Malformed);
 }
 
-#[derive(Deserialize)]
-struct User {
-    token: String,
-}
-
-#[derive(Serialize)]
-struct Welcome {
-    name: String,
-}
-
-/// Answers that wait until the test gives them.
-#[derive(Resource, Default)]
-struct Waiting(Vec<Responder<Welcome>>);
-
-fn with_user<M>(server: TestServerBuilder, handler: impl IntoHandshake<M>) -> TestServer {
-    let plugin = PomeloPlugin::listen("127.0.0.1:0").heartbeat(Duration::from_secs(3));
-    with_handlers(server, &["plain"], plugin).plugin(move |app: &mut App| handler.add(app)).build()
-}
-
-/// A function that adds a handler of handshakes to an app.
-trait IntoHandshake<M>: Send + Sync + 'static {
-    fn add(&self, app: &mut App);
-}
-
-impl<F: Fn(&mut App) + Send + Sync + 'static> IntoHandshake<()> for F {
-    fn add(&self, app: &mut App) {
-        self(app);
-    }
-}
-
-fn shake(server: &mut TestServer, token: &str) -> Client {
-    let mut client = Client::connect(server, Carrier::Tcp);
-    let body = format!(r#"{{"sys":{{"type":"t","version":"1"}},"user":{{"token":{token}}}}}"#);
-    client.send(&package(1, body.as_bytes()));
-    client
-}
-
-fn by_token(request: Request<User>, clients: Query<&PomeloClient>) -> Result<Welcome, Refusal> {
-    assert_ne!(request.token, "panic", "as was asked for");
-    let client = clients.get(request.connection)?;
-    match &*request.token {
-        "old" => Err(Refusal::new(501, "too old")),
-        "bad" => Err("nobody knows it".into()),
-        token => Ok(Welcome { name: format!("{token} of {}", client.kind.as_deref().unwrap_or("?")) }),
-    }
-}
-
-fn later(
-    request: Request<User>,
-    mut defer: Defer,
-    mut waiting: ResMut<Waiting>,
-) -> Result<Deferred<Welcome>, Refusal> {
-    let (deferred, responder) = defer.begin(&request)?;
-    waiting.0.push(responder);
-    Ok(deferred)
-}
-
-fn add_later(app: &mut App) {
-    app.init_resource::<Waiting>().add_handler(HANDSHAKE_ROUTE, later);
-}
-
-on_every_transport! {
-    fn the_games_handler_is_asked_about_each_client(server: TestServerBuilder) {
-        let mut server = with_user(server, |app: &mut App| {
-            app.add_handler(HANDSHAKE_ROUTE, by_token);
-        });
-        let answer = shake(&mut server, r#""ann""#).expect_package();
-        let answer: serde_json::Value = serde_json::from_slice(&answer[4..]).unwrap();
-        assert_eq!((&answer["code"], &answer["user"]["name"]), (&200.into(), &"ann of t".into()));
-        for (token, code) in [(r#""bad""#, 500), (r#""old""#, 501), (r#""panic""#, 500), ("7", 500)] {
-            let mut client = shake(&mut server, token);
-            assert_eq!(client.expect_package(), package(1, format!(r#"{{"code":{code}}}"#).as_bytes()), "{token}");
-            client.expect_closed(Cause::Incompatible);
-        }
-    }
-
-    fn the_games_handler_answers_later(server: TestServerBuilder) {
-        let mut server = with_user(server, add_later);
-        let mut client = shake(&mut server, r#""ann""#);
-        client.send(ACK);
-        client.expect_silence();
-        let responder = server.world_mut().resource_mut::<Waiting>().0.pop().unwrap();
-        responder.reply(Welcome { name: "ann".into() });
-        server.settle();
-        assert!(client.expect_package().ends_with(br#""user":{"name":"ann"}}"#));
-        client.send(ACK);
-        assert_eq!(client.expect_package(), HEARTBEAT);
-    }
-
-    fn the_games_handler_never_answers(server: TestServerBuilder) {
-        let plugin = PomeloPlugin::listen("127.0.0.1:0").with(|listener| {
-            listener.insert(HandshakeLimit(Duration::from_secs(60)));
-        });
-        let mut server = with_handlers(server, &["plain"], plugin).plugin(add_later).build();
-        let mut client = shake(&mut server, r#""ann""#);
-        server.advance(Duration::from_secs(11));
-        assert_eq!(client.expect_package(), package(1, br#"{"code":500}"#));
-        client.expect_closed(Cause::Incompatible);
-        server.world_mut().resource_mut::<Waiting>().0.clear();
-    }
-
-    fn a_client_is_gone_before_it_is_answered(server: TestServerBuilder) {
-        let mut server = with_user(server, add_later);
-        let mut client = shake(&mut server, r#""ann""#);
-        client.raw.close();
-        client.raw.expect_closed(Cause::PeerClosed);
-        let responder = server.world_mut().resource_mut::<Waiting>().0.pop().unwrap();
-        responder.reply(Welcome { name: "ann".into() });
-        server.settle();
-        assert_eq!(server.causes().len(), 1);
-    }
+#[test]
+fn a_route_that_is_another_protocols_own_leads_nowhere() {
+    let gate = |app: &mut App| {
+        app.add_plugins(SkynetPlugin::raw("frames"))
+            .add_handler(WATCHDOG_ROUTE, |_: Request<Raw>| -> Raw { panic!("it is for the gate alone") });
+    };
+    let mut server = serve(TestServer::builder().plugin(gate), "plain", |plugin| plugin);
+    let mut client = Client::connect(&mut server, Carrier::Tcp);
+    client.send(&package(1, PITAYA));
+    client.expect_package();
+    client.send(ACK);
+    assert_eq!(client.expect_package(), HEARTBEAT);
+    // Two parts, which clients of Pitaya's kind may ask for.
+    client.send(&request(1, WATCHDOG_ROUTE, b"{}"));
+    assert!(String::from_utf8_lossy(&client.expect_package()).contains("PIT-404"));
 }

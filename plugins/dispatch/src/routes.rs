@@ -28,6 +28,8 @@ pub struct RouteInfo {
     pub inbound: Option<Inbound>,
     /// The type that is pushed on it; none for a route that only peers use.
     pub push: Option<&'static str>,
+    /// It is a protocol's own: no peer of another may ask for it.
+    pub reserved: bool,
 }
 
 /// What peers may send to a route.
@@ -64,8 +66,18 @@ impl Routes {
         let id = RouteId(u32::try_from(self.list.len()).unwrap_or(u32::MAX));
         let name: Arc<str> = name.into();
         self.sets.route_added(id, &name);
-        self.list.push(RouteInfo { name: Arc::clone(&name), inbound: None, push: None });
+        self.list.push(RouteInfo { name: Arc::clone(&name), inbound: None, push: None, reserved: false });
         self.ids.insert(name, id);
+        id
+    }
+
+    /// As [`intern`](Self::intern), for a protocol's own use: what it hands to the game by itself, and no peer may ask for by
+    /// name. Reserve it when the plugin is built, before others look at the routes.
+    pub fn reserve(&mut self, name: &str) -> RouteId {
+        let id = self.intern(name);
+        if let Some(info) = self.list.get_mut(id.index()) {
+            info.reserved = true;
+        }
         id
     }
 

@@ -46,10 +46,11 @@ impl Manifest {
         Self { name: name.into(), version, messages: Vec::new() }
     }
 
-    /// All that an app's routes take and push: what a server offers unless it is told otherwise.
+    /// All that an app's routes take and push, but for those a protocol has [reserved](Routes::reserve): what a server offers
+    /// unless it is told otherwise.
     pub fn of_routes(name: impl Into<Cow<'static, str>>, version: u32, routes: &Routes) -> Self {
         let mut manifest = Self::new(name, version);
-        for (_, info) in routes.iter() {
+        for (_, info) in routes.iter().filter(|(_, info)| !info.reserved) {
             if info.inbound.is_some() || info.push.is_some() {
                 let messages = manifest.entry(&info.name);
                 (messages.inbound, messages.push) = (info.inbound, info.push);

@@ -25,7 +25,8 @@ use std::{
 ///
 /// Its request is what the client sent as `user` (`null` where it sent nothing); what it returns is the `user` of the
 /// answer. A refusal, a panic or a missed deadline is code 500, and closes the connection; a refusal with code 501 says
-/// that the client is too old. [`PomeloClient`] stands on the connection by then. Clients cannot ask for this route.
+/// that the client is too old. [`PomeloClient`] stands on the connection by then. No client can ask for this route, of
+/// whatever protocol.
 pub const HANDSHAKE_ROUTE: &str = "pomelo.handshake";
 
 /// The route under which what nobody handles is counted and answered.
@@ -228,6 +229,9 @@ impl Plugin for PomeloPlugin {
                         .before(IngressSystems::Reap),
                 ),
             );
+        let mut routes = app.world_mut().resource_mut::<Routes>();
+        routes.reserve(HANDSHAKE_ROUTE);
+        routes.reserve(UNKNOWN_ROUTE);
     }
 
     /// Here, because by now all plugins have added their routes.

@@ -10,7 +10,7 @@ use crate::{
 };
 use bevy_ecs::prelude::*;
 use bevy_platform::collections::HashMap;
-use portcullis_dispatch::{RouteId, Routes, Speaks};
+use portcullis_dispatch::{RouteId, RouteInfo, Routes, Speaks};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -109,16 +109,17 @@ impl Service {
         pushes: Option<&[String]>,
         protos: Option<ProtoFiles>,
     ) -> Result<Self, crate::PomeloError> {
-        let handshake_route = routes.intern(crate::HANDSHAKE_ROUTE);
-        let unknown_route = routes.intern(crate::UNKNOWN_ROUTE);
+        let handshake_route = routes.reserve(crate::HANDSHAKE_ROUTE);
+        let unknown_route = routes.reserve(crate::UNKNOWN_ROUTE);
         for route in pushes.unwrap_or_default() {
             routes.intern(route);
         }
         for route in protos.iter().flat_map(|protos| protos.server.routes()) {
             routes.intern(route);
         }
-        let served = |info: &portcullis_dispatch::RouteInfo| info.inbound.is_some() && parts(&info.name) == 3;
-        let asked = routes.iter().filter(|(_, info)| served(info)).map(|(_, info)| info.name.to_string());
+        let served = |info: &RouteInfo| info.inbound.is_some() && !info.reserved;
+        let asked = routes.iter().map(|(_, info)| info).filter(|info| served(info) && parts(&info.name) == 3);
+        let asked = asked.map(|info| info.name.to_string());
         let dictionary = pushes.map(|pushes| Dictionary::new(asked, pushes)).transpose()?;
         let known = routes.iter().map(|(_, info)| Known {
             code: dictionary.as_ref().and_then(|dictionary| dictionary.code(&info.name)),
@@ -129,9 +130,7 @@ impl Service {
         let known: Vec<Known> = known.collect();
         let by_name: HashMap<_, _> = routes
             .iter()
-            .filter(|(id, info)| {
-                info.inbound.is_some() && matches!(parts(&info.name), 2 | 3) && *id != handshake_route
-            })
+            .filter(|(_, info)| served(info) && matches!(parts(&info.name), 2 | 3))
             .map(|(route, info)| (Arc::clone(&info.name), Asked { route, by_all: parts(&info.name) == 3 }))
             .collect();
         let mut by_code = Vec::new();

@@ -119,7 +119,7 @@ impl Plugin for SkynetPlugin {
             return;
         }
         app.init_resource::<Routes>().init_resource::<Protocols>();
-        let watchdog = app.world_mut().resource_mut::<Routes>().intern(WATCHDOG_ROUTE);
+        let watchdog = app.world_mut().resource_mut::<Routes>().reserve(WATCHDOG_ROUTE);
         let raw = app.world_mut().resource_mut::<Protocols>().add(RawProtocol);
         app.insert_resource(WatchdogRoute(watchdog))
             .insert_resource(RawSpeaks(raw))
