@@ -32,6 +32,8 @@ impl Framing {
     pub const BE16: Self = Self { name: "be16", measure: be16 };
     /// A 32-bit little-endian length that counts the payload only (our own protocol).
     pub const LE32: Self = Self { name: "le32", measure: le32 };
+    /// Text lines that end in LF (skynet's login server). The LF is part of the payload, and counts.
+    pub const LINE: Self = Self { name: "line", measure: line };
     /// No framing of its own: one message of the transport is one frame, and none is empty. For WebSocket only.
     pub const WHOLE: Self = Self { name: "whole", measure: whole };
 }
@@ -46,6 +48,12 @@ fn le32(bytes: &[u8]) -> Option<Extent> {
     // A length beyond `usize` is beyond every limit too.
     let payload = usize::try_from(u32::from_le_bytes(*header)).unwrap_or(usize::MAX);
     Some(Extent { header: 4, payload })
+}
+
+fn line(bytes: &[u8]) -> Option<Extent> {
+    // A line that has not ended is at least a byte longer than what is there, which is how it meets its limit.
+    let payload = bytes.iter().position(|&byte| byte == b'\n').unwrap_or(bytes.len()) + 1;
+    Some(Extent { header: 0, payload })
 }
 
 fn whole(bytes: &[u8]) -> Option<Extent> {
@@ -268,6 +276,31 @@ mod tests {
         let (frames, result) = assembler.feed(&[1, 0, 0, 0, 9, 255, 255, 255, 255], 4096);
         assert_eq!(payloads(&frames), [[9]]);
         assert_eq!(result, Err(FrameTooLarge { declared: u32::MAX as usize, limit: 4096 }));
+    }
+
+    #[test]
+    fn a_line_ends_in_lf_however_it_is_cut() {
+        for piece in 1..12 {
+            let mut assembler = Assembler::new(Framing::LINE);
+            let mut got = Vec::new();
+            for bytes in b"one\n\ntwo\r\nthr".chunks(piece) {
+                let (frames, result) = assembler.feed(bytes, 5);
+                assert!(result.is_ok());
+                got.extend(payloads(&frames));
+            }
+            assert_eq!(got, [&b"one\n"[..], b"\n", b"two\r\n"], "pieces of {piece}");
+            assert_eq!(assembler.held(), 3);
+        }
+    }
+
+    #[test]
+    fn a_line_without_an_end_meets_its_limit() {
+        let mut assembler = Assembler::new(Framing::LINE);
+        let (frames, result) = assembler.feed(b"ok\n1234", 5);
+        assert_eq!((payloads(&frames), result), (vec![b"ok\n".to_vec()], Ok(())));
+        let (frames, result) = assembler.feed(b"5", 5);
+        assert!(frames.is_empty());
+        assert_eq!(result, Err(FrameTooLarge { declared: 6, limit: 5 }));
     }
 
     #[test]

@@ -10,9 +10,10 @@
 //!   [`Closed`], [`Kicked`], [`Forwarded`], [`Authenticated`], [`Backlogged`], [`ShuttingDown`]). Every [`Closed`]
 //!   carries a [`Cause`].
 //! - The [`Ingress`] schedule with its public sets, [`IngressSystems`].
-//! - The one queue from outside ([`Funnel`] to [`Intake`]), the [`Clock`], and the event-driven [runner](run).
+//! - The one queue from outside ([`Funnel`] to [`Intake`]), the [`Clock`], [`Random`] bytes, and the event-driven
+//!   [runner](run).
 //!
-//! **What it refuses to do.** It opens no socket, reads no clock outside [`TimeSource`], and never scans all
+//! **What it refuses to do.** It opens no socket, reads no clock outside [`TimeSource`] and no randomness outside [`Random`], and never scans all
 //! connections because one of them spoke.
 //!
 //! A transport reserves an entity, tells of it, and feeds frames; the world answers through the connection's [`Line`]:
@@ -41,6 +42,7 @@ mod funnel;
 mod kick;
 mod lateness;
 mod outbox;
+mod random;
 mod receive;
 mod runner;
 mod schedule;
@@ -68,6 +70,7 @@ pub use lateness::Lateness;
 pub use outbox::{
     DirtyOutboxes, Envelope, FIRST_WARNING, NotConnected, Outbox, OutboxWriter, Outboxes, write_outbox,
 };
+pub use random::Random;
 pub use receive::{Arriving, FLUSH_BEFORE_CLOSE};
 pub use runner::{TickRate, run};
 pub use schedule::{Ingress, IngressSystems, TickSystems};
@@ -112,6 +115,7 @@ impl Plugin for CorePlugin {
             .init_resource::<ActiveDriver>()
             .init_resource::<TickRate>()
             .init_resource::<Lateness>()
+            .init_resource::<Random>()
             .init_resource::<Arrivals>()
             .init_resource::<Arriving>()
             .init_resource::<receive::Endings>()

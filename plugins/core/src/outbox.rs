@@ -1,6 +1,7 @@
 //! What a connection has to say until the next flush.
 
-use bevy_ecs::{prelude::*, system::SystemParam};
+use crate::Closing;
+use bevy_ecs::{prelude::*, query::QueryFilter, system::SystemParam};
 use thiserror::Error;
 
 /// Wraps, in place, the frame that was appended to the buffer at this offset, as a transport with messages of its own
@@ -23,6 +24,13 @@ impl Outbox {
     /// The bytes that wait, whole frames in order.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Whether each write is wrapped as a message of its transport's. Where it is, and was not when the connection was
+    /// opened, nothing that was written by then reaches the peer: [`Connection`](crate::Connection) is inserted anew when
+    /// that changes, so that who speaks first can say it again.
+    pub fn is_wrapped(&self) -> bool {
+        self.envelope.is_some()
     }
 
     /// From now on each write is wrapped so. What was written before that cannot be read by the peer any more.
@@ -100,6 +108,11 @@ pub struct Outboxes<'w, 's> {
 }
 
 impl Outboxes<'_, '_> {
+    /// As [`Outbox::is_wrapped`]; false when the connection does not exist.
+    pub fn is_wrapped(&self, connection: Entity) -> bool {
+        self.outboxes.get(connection).is_ok_and(Outbox::is_wrapped)
+    }
+
     /// Lets `write` append whole frames to a connection's outbox. One write is one message, where the transport has
     /// messages.
     ///
@@ -117,11 +130,14 @@ impl Outboxes<'_, '_> {
 
 /// As [`Outboxes`], where the whole world is at hand. Keep it: making one costs more than using it.
 #[derive(Debug)]
-pub struct OutboxWriter(QueryState<&'static mut Outbox>);
+pub struct OutboxWriter {
+    all: QueryState<&'static mut Outbox>,
+    open: QueryState<&'static mut Outbox, Without<Closing>>,
+}
 
 impl FromWorld for OutboxWriter {
     fn from_world(world: &mut World) -> Self {
-        Self(world.query())
+        Self { all: world.query(), open: world.query_filtered() }
     }
 }
 
@@ -136,14 +152,36 @@ impl OutboxWriter {
         connection: Entity,
         write: impl FnOnce(&mut Vec<u8>) -> R,
     ) -> Result<R, NotConnected> {
-        let mut outbox = self.0.get_mut(world, connection).map_err(|_| NotConnected(connection))?;
-        if outbox.bytes.is_empty() {
-            let spare = world.resource_mut::<DirtyOutboxes>().add(connection);
-            outbox = self.0.get_mut(world, connection).map_err(|_| NotConnected(connection))?;
-            outbox.give(spare);
-        }
-        Ok(outbox.append(write))
+        write_to(&mut self.all, world, connection, write)
     }
+
+    /// As [`write`](Self::write), unless the connection is [`Closing`] and has said its last words.
+    ///
+    /// # Errors
+    /// When the connection does not exist, or is closing.
+    pub fn write_open<R>(
+        &mut self,
+        world: &mut World,
+        connection: Entity,
+        write: impl FnOnce(&mut Vec<u8>) -> R,
+    ) -> Result<R, NotConnected> {
+        write_to(&mut self.open, world, connection, write)
+    }
+}
+
+fn write_to<F: QueryFilter, R>(
+    outboxes: &mut QueryState<&'static mut Outbox, F>,
+    world: &mut World,
+    connection: Entity,
+    write: impl FnOnce(&mut Vec<u8>) -> R,
+) -> Result<R, NotConnected> {
+    let mut outbox = outboxes.get_mut(world, connection).map_err(|_| NotConnected(connection))?;
+    if outbox.bytes.is_empty() {
+        let spare = world.resource_mut::<DirtyOutboxes>().add(connection);
+        outbox = outboxes.get_mut(world, connection).map_err(|_| NotConnected(connection))?;
+        outbox.give(spare);
+    }
+    Ok(outbox.append(write))
 }
 
 /// As [`OutboxWriter::write`], for once.

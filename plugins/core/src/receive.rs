@@ -151,8 +151,8 @@ fn establish(world: &mut World, id: Entity, transport: &'static str, envelope: O
     if let Some(link) = entity.get::<Link>() {
         link.0.established();
     }
-    // Last, for observers look at it.
-    if connection.transport != transport {
+    // Last, for observers look at it: also where only the way it is written to has changed.
+    if connection.transport != transport || envelope.is_some() {
         entity.insert(Connection { transport, ..connection });
     }
 }

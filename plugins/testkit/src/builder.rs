@@ -8,7 +8,7 @@ use crate::{
 use bevy_app::{App, Plugin, PluginGroup, PluginGroupBuilder, Plugins, PluginsState};
 use bevy_ecs::prelude::*;
 use bevy_time::{Fixed, Time, TimeUpdateStrategy, Virtual};
-use portcullis_core::{Connection, CorePlugin, Framing, TickRate, TimeSource};
+use portcullis_core::{Connection, CorePlugin, Framing, Random, TickRate, TimeSource};
 use portcullis_dispatch::{DispatchPlugin, Routes, Speaks};
 use portcullis_gate::GatePlugin;
 use portcullis_native::{Manifest, NativeListener, NativePlugin};
@@ -125,8 +125,8 @@ impl TestServerBuilder {
         self
     }
 
-    /// Systems without an order between them run in another order for each seed, in all schedules; the same seed gives
-    /// the same order. Default: the seed in the environment variable `PORTCULLIS_SEED`, or Bevy's own order.
+    /// Systems without an order between them run in another order for each seed, in all schedules, and the server's
+    /// [`Random`] bytes are others; the same seed gives the same. Default: the seed in the environment variable `PORTCULLIS_SEED`, or Bevy's own order.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
@@ -195,6 +195,7 @@ impl TestServerBuilder {
         if self.transport != Transport::Memory {
             give_addresses(app.world_mut());
         }
+        app.insert_resource(Random::seeded(self.seed.unwrap_or_default()));
         shuffle::prepare(app.world_mut(), self.seed);
         let mut hub = Hub::new(app, time, self.transport, listener);
         hub.tick = self.tick;
