@@ -1,18 +1,19 @@
 //! Which connection is whose: the one place where connections are bound to sessions and unbound.
 
 use crate::{
-    LoggedIn, LoginRefusal, MultiLogin, Resumed, Session, Sessions, Uid,
+    LoggedIn, LoginRefusal, MultiLogin, Resumed, ServerName, Session, Sessions, Uid,
+    begin::Awaited,
     linger::{self, Lingering},
     logout::LoggingOut,
     multi_login::{REPLACED, Verdict},
 };
 use bevy_ecs::prelude::*;
-use portcullis_core::{Admitted, Authenticated, BoundTo, Cause, Clock, Close, Closing, Connection};
+use portcullis_core::{Admitted, Authenticated, Bindings, BoundTo, Cause, Clock, Close, Closing, Connection};
 
 /// Request: a connection is no longer its user's. It stays open, and may log in as anyone.
 ///
 /// The session goes on as if the connection had closed: without another it is [`Detached`](crate::Detached), and
-/// [lingers](crate::SessionLinger). Ends in [`Unbound`], or in nothing when the connection is bound to no session.
+/// [lingers](crate::Lingering). Ends in [`Unbound`], or in nothing when the connection is bound to no session.
 ///
 /// Gate and watchdog do not ask for another login: limits and deadlines stay as they are after one.
 #[derive(EntityEvent, Clone, Copy, Debug)]
@@ -67,20 +68,85 @@ pub struct Unbound {
 ///     .add_handler("connector.entryHandler.enter", enter);
 /// ```
 pub fn bind(world: &mut World, connection: Entity, uid: impl Into<Uid>) -> Result<Entity, LoginRefusal> {
-    let uid = uid.into();
+    bind_to(world, connection, &Whose::User(uid.into()))
+}
+
+/// Which session a connection is to be bound to.
+pub(crate) enum Whose {
+    /// That of this user, at the unnamed server; a new one where there is none.
+    User(Uid),
+    /// This one.
+    Session(Entity),
+}
+
+/// Bindings that are being made, by session and connection, the innermost last. Observers may do anything meanwhile; it
+/// is judged when all is done: until then no such session is detached, or a takeover could log out what it takes over,
+/// and nothing is told of a connection that [`LoggedIn`] has not been told of.
+#[derive(Resource, Debug, Default)]
+pub(crate) struct Pending(Vec<(Entity, Option<Entity>)>);
+
+impl Pending {
+    /// Whether connections are on their way to this session.
+    pub(crate) fn concerns(&self, session: Entity) -> bool {
+        self.0.iter().any(|pending| pending.0 == session)
+    }
+
+    /// Ends what an observer has left in the middle by its panic: between systems nothing is being made. Gives the
+    /// sessions, which have to be looked at.
+    pub(crate) fn abandon(&mut self) -> impl Iterator<Item = Entity> {
+        self.0.drain(..).map(|pending| pending.0)
+    }
+
+    /// Whether this is the binding that is being made.
+    fn is(&self, session: Entity, connection: Entity) -> bool {
+        self.0.contains(&(session, Some(connection)))
+    }
+}
+
+/// What came of a bind.
+enum Bound {
+    /// It was bound already.
+    Before(Entity),
+    Now {
+        session: Entity,
+        /// As [`LoggedIn`] has it.
+        resumed: bool,
+        /// Whether the session was detached.
+        lingered: bool,
+    },
+}
+
+pub(crate) fn bind_to(world: &mut World, connection: Entity, whose: &Whose) -> Result<Entity, LoginRefusal> {
     // What was asked for before comes before, or facts would be told in the wrong order.
     world.flush();
-    let bound = try_bind(world, connection, &uid);
-    if let Err(why) = bound {
-        tracing::debug!(%connection, why = why.label(), "login refused");
+    let outer = world.resource::<Pending>().0.len();
+    let bound = try_bind(world, connection, whose);
+    for (session, _) in world.resource_mut::<Pending>().0.split_off(outer) {
+        linger::detach(world, session);
     }
-    bound
+    match bound {
+        Ok(Bound::Before(session)) => Ok(session),
+        Ok(Bound::Now { session, resumed, lingered }) => {
+            // A trigger does not flush: all is told before anything that an observer asks for is done.
+            world.trigger(Authenticated { entity: connection });
+            world.trigger(LoggedIn { session, connection, resumed });
+            if lingered {
+                world.trigger(Resumed { session, connection });
+            }
+            world.flush();
+            Ok(session)
+        }
+        Err(why) => {
+            tracing::debug!(%connection, why = why.label(), "login refused");
+            Err(why)
+        }
+    }
 }
 
 /// Unbinds a connection, and gives the session it was bound to: as [`Unbind`], for those who must know at once.
 ///
 /// The session may be over when this returns: without a connection it lingers as long as
-/// [`SessionLinger`](crate::SessionLinger) says, which is not at all by default.
+/// [`Linger`](crate::Linger) or else [`SessionLinger`](crate::SessionLinger) says, which is not at all by default.
 pub fn unbind(world: &mut World, connection: Entity) -> Option<Entity> {
     world.flush();
     let bound = world.get_entity_mut(connection).ok()?.take::<BoundTo>()?;
@@ -88,21 +154,24 @@ pub fn unbind(world: &mut World, connection: Entity) -> Option<Entity> {
     Some(bound.0)
 }
 
-fn try_bind(world: &mut World, connection: Entity, uid: &Uid) -> Result<Entity, LoginRefusal> {
+fn try_bind(world: &mut World, connection: Entity, whose: &Whose) -> Result<Bound, LoginRefusal> {
     // Each round closes older connections, whose observers may change everything: then look again.
     loop {
         if !is_open(world, connection) {
             return Err(LoginRefusal::NotOpen);
         }
-        if let Some(&BoundTo(session)) = world.get(connection) {
-            let same = world.get::<Session>(session).is_some_and(|session| session.uid == *uid);
-            let stays = world.get::<LoggingOut>(session).is_none();
-            return if same && stays { Ok(session) } else { Err(LoginRefusal::AlreadyLoggedIn) };
+        let found = whose.find(world);
+        if let (Whose::Session(_), None) = (whose, found) {
+            return Err(LoginRefusal::NoSession);
         }
-        let found = find(world, uid);
+        if let Some(&BoundTo(session)) = world.get(connection) {
+            let same = found == Some(session);
+            return if same { Ok(Bound::Before(session)) } else { Err(LoginRefusal::AlreadyLoggedIn) };
+        }
         match MultiLogin::of(world, connection).judge(world, found) {
             Verdict::Refuse => return Err(LoginRefusal::InUse),
             Verdict::Replace(older) => {
+                world.resource_mut::<Pending>().0.extend(found.map(|session| (session, None)));
                 for entity in older {
                     let reason = Some(REPLACED.into());
                     world.commands().trigger(Close { entity, cause: Cause::Replaced, reason });
@@ -110,42 +179,78 @@ fn try_bind(world: &mut World, connection: Entity, uid: &Uid) -> Result<Entity, 
                 world.flush();
             }
             Verdict::Admit => {
-                let session = found.unwrap_or_else(|| {
-                    let logged_in_at = world.resource::<Clock>().now();
-                    world.spawn(Session { uid: uid.clone(), logged_in_at }).id()
-                });
+                let session = match whose {
+                    Whose::User(uid) => found.unwrap_or_else(|| spawn(world, uid.clone())),
+                    Whose::Session(session) => *session,
+                };
                 return tie(world, session, connection, found.is_some());
             }
         }
     }
 }
 
-fn tie(
-    world: &mut World,
-    session: Entity,
-    connection: Entity,
-    resumed: bool,
-) -> Result<Entity, LoginRefusal> {
-    if world.get_entity(session).is_err() || !is_open(world, connection) {
-        // An observer of the new session was in the way.
-        linger::detach(world, session);
-        return Err(LoginRefusal::NotOpen);
+impl Whose {
+    /// The session, unless it is on its way out.
+    fn find(&self, world: &World) -> Option<Entity> {
+        let session = match self {
+            Self::User(uid) => world.resource::<Sessions>().get(uid.as_str())?,
+            Self::Session(session) => *session,
+        };
+        is_on(world, session).then_some(session)
     }
-    let lingered = world.entity_mut(session).take::<Lingering>().is_some();
-    world.entity_mut(connection).insert(BoundTo(session));
-    world.commands().trigger(Authenticated { entity: connection });
-    world.commands().trigger(LoggedIn { session, connection, resumed });
-    if lingered {
-        world.commands().trigger(Resumed { session, connection });
-    }
-    world.flush();
-    Ok(session)
 }
 
-/// The session of a user, unless it is on its way out.
-fn find(world: &World, uid: &Uid) -> Option<Entity> {
-    let session = world.resource::<Sessions>().get(uid.as_str())?;
-    world.get::<LoggingOut>(session).is_none().then_some(session)
+/// Whether this is a session, and not on its way out.
+pub(crate) fn is_on(world: &World, session: Entity) -> bool {
+    world
+        .get_entity(session)
+        .is_ok_and(|entity| entity.contains::<Session>() && !entity.contains::<LoggingOut>())
+}
+
+fn spawn(world: &mut World, uid: Uid) -> Entity {
+    let (server, subid) = world.resource_mut::<Sessions>().number(ServerName::default());
+    let logged_in_at = world.resource::<Clock>().now();
+    world.spawn(Session { uid, server, subid, logged_in_at }).id()
+}
+
+fn tie(world: &mut World, session: Entity, connection: Entity, found: bool) -> Result<Bound, LoginRefusal> {
+    world.resource_mut::<Pending>().0.push((session, Some(connection)));
+    // Observers of a new session may have been in the way.
+    if !is_open(world, connection) {
+        return Err(LoginRefusal::NotOpen);
+    }
+    if !is_on(world, session) {
+        return Err(LoginRefusal::NoSession);
+    }
+    if let Some(bound) = world.get::<BoundTo>(connection) {
+        let same = bound.0 == session;
+        return if same { Ok(Bound::Before(session)) } else { Err(LoginRefusal::AlreadyLoggedIn) };
+    }
+    world.entity_mut(connection).insert(BoundTo(session));
+    let lingering = world.get_entity_mut(session).ok().and_then(|mut entity| entity.take::<Lingering>());
+    if world.get::<BoundTo>(connection).is_none_or(|bound| bound.0 != session) {
+        forget(world, session, connection);
+        // Observers of these two were: it waits as it has waited before.
+        if let Some(lingering) = lingering
+            && is_on(world, session)
+            && world.get::<Bindings>(session).is_none_or(RelationshipTarget::is_empty)
+        {
+            world.entity_mut(session).insert(lingering);
+        }
+        return Err(if is_open(world, connection) { LoginRefusal::NoSession } else { LoginRefusal::NotOpen });
+    }
+    let first = world.get_entity_mut(session).is_ok_and(|mut entity| entity.take::<Awaited>().is_some());
+    Ok(Bound::Now { session, resumed: found && !first, lingered: lingering.is_some() && !first })
+}
+
+/// Takes a connection that is not bound out of the bindings. Bevy puts it there by a command, which comes after those of
+/// observers of the insertion: what they take back at once would stay, and keep the session for ever.
+fn forget(world: &mut World, session: Entity, connection: Entity) {
+    let Some(mut bindings) = world.get_mut::<Bindings>(session) else { return };
+    bindings.collection_mut_risky().retain(|&bound| bound != connection);
+    if bindings.is_empty() {
+        world.entity_mut(session).remove::<Bindings>();
+    }
 }
 
 pub(crate) fn is_open(world: &World, connection: Entity) -> bool {
@@ -164,10 +269,17 @@ pub(crate) fn on_unbind(event: On<Unbind>, mut commands: Commands) {
 
 /// Whatever ended the binding: it is the relationship itself that tells, so that the late end of a connection can only
 /// ever end its own.
-pub(crate) fn on_unbound(event: On<Remove<BoundTo>>, connections: Query<&BoundTo>, mut commands: Commands) {
+pub(crate) fn on_unbound(
+    event: On<Remove<BoundTo>>,
+    connections: Query<&BoundTo>,
+    pending: Res<Pending>,
+    mut commands: Commands,
+) {
     let connection = event.entity;
     if let Ok(&BoundTo(session)) = connections.get(connection) {
-        commands.trigger(Unbound { session, connection });
+        if !pending.is(session, connection) {
+            commands.trigger(Unbound { session, connection });
+        }
         // In a command: the relationship is taken back after the observers have run.
         commands.queue(move |world: &mut World| linger::detach(world, session));
     }

@@ -5,9 +5,10 @@ use bevy_ecs::prelude::*;
 use portcullis_core::Kick;
 use std::borrow::Cow;
 
-/// Request: [kick](Kick) all connections of a user, and say why. Ignored when the user is not logged in.
+/// Request: [kick](Kick) all connections of a user, at whatever servers, and say why. Ignored when the user is not
+/// logged in.
 ///
-/// The session stays for as long as it [lingers](crate::SessionLinger); a [`Logout`](crate::Logout) ends it at once. Who
+/// The session stays for as long as it [lingers](crate::Lingering); a [`Logout`](crate::Logout) ends it at once. Who
 /// logs in again afterwards is let in: keeping somebody out is the protocol's part, or the gate's.
 #[derive(Event, Clone, Debug)]
 pub struct KickUser {
@@ -28,8 +29,9 @@ pub(crate) fn kick(event: On<KickUser>, mut commands: Commands) {
     let KickUser { uid, reason } = event.event().clone();
     // In a command, so that it sees a login that was asked for before it in the same go.
     commands.queue(move |world: &mut World| {
-        if let Some(session) = world.resource::<Sessions>().get(uid.as_str()) {
-            world.trigger(Kick::new(session, reason));
+        let sessions: Vec<Entity> = world.resource::<Sessions>().of(uid.as_str()).collect();
+        for session in sessions {
+            world.trigger(Kick::new(session, reason.clone()));
         }
     });
 }

@@ -5,19 +5,21 @@
 //! user's session, and [`Authenticated`](portcullis_core::Authenticated) tells gate and watchdog.
 //!
 //! **What it adds**
-//! - [`Session`], an entity for each user who is logged in, and [`Sessions`], which finds it by [`Uid`]. What a
-//!   protocol or a game knows of the user stands beside it; agents that
+//! - [`Session`], an entity for each user who is logged in, and [`Sessions`], which finds it by [`Uid`], and by
+//!   [`ServerName`] where there are several. What a protocol or a game knows of the user stands beside it; agents that
 //!   [belong to](portcullis_core::BelongsTo) it outlive its connections, and go with it.
+//! - [`begin`] for a user who logged in elsewhere and has yet to come, and [`resume`] for a connection that has proved
+//!   whose it is: by a [`Secret`] that the protocol knows how to ask for, or by a signed [`Ticket`].
 //! - Requests: [`Login`], [`Unbind`], [`KickUser`], [`Logout`].
 //! - Facts, in pairs. A login ends in [`LoggedIn`] or [`LoginRefused`]. A connection that was [`LoggedIn`] is
 //!   [`Unbound`] once. A session that is [`Detached`], having no connection any more, is [`Resumed`] or
 //!   [`LoggedOut`].
 //! - Policies: [`MultiLogin`] for a user who comes twice, beside a connection, beside a listener, or as the server's
-//!   [`DefaultMultiLogin`]; [`SessionLinger`] for one who lost the connection. A session without a connection is
-//!   [`Lingering`].
+//!   [`DefaultMultiLogin`]; [`SessionLinger`] for one who lost the connection, or [`Linger`] beside one session. A session
+//!   without a connection is [`Lingering`].
 //!
-//! **What it refuses to do.** It proves nothing: passwords, tokens and secrets are the protocol's. It forwards nothing:
-//! which agent plays is the game's to say, when it hears [`LoggedIn`].
+//! **What it refuses to do.** It proves nothing but its own tickets: passwords and proofs are the protocol's. It forwards
+//! nothing: which agent plays is the game's to say, when it hears [`LoggedIn`].
 //!
 //! ```
 //! use bevy_app::App;
@@ -50,24 +52,32 @@
 //! assert_eq!(app.world().get::<Session>(ann).unwrap().uid().as_str(), "ann");
 //! ```
 
+mod begin;
 mod binding;
+mod credentials;
 mod kick;
 mod linger;
 mod login;
 mod logout;
 mod multi_login;
+mod secret;
 mod sessions;
+mod tickets;
 mod uid;
 
+pub use begin::{begin, begin_with, resume};
 pub use binding::{Unbind, Unbound, bind, unbind};
+pub use credentials::Credentials;
 pub use kick::KickUser;
-pub use linger::{Detached, Lingering, Resumed, SessionLinger};
+pub use linger::{Detached, Linger, Lingering, Resumed, SessionLinger};
 pub use login::{LoggedIn, Login, LoginRefusal, LoginRefused};
 pub use logout::{LoggedOut, Logout};
 pub use multi_login::{DefaultMultiLogin, MultiLogin, REPLACED};
 pub use portcullis_core::{Bindings, BoundTo, Kick, Kicked};
+pub use secret::Secret;
 pub use sessions::{Session, Sessions};
-pub use uid::Uid;
+pub use tickets::{Ticket, TicketFault, TicketLife, issue_ticket, redeem_ticket};
+pub use uid::{ServerName, Uid};
 
 use bevy_app::{App, Plugin, PreUpdate};
 use bevy_ecs::prelude::*;
@@ -89,6 +99,8 @@ impl Plugin for SessionPlugin {
             .insert_resource(self.linger)
             .init_resource::<Sessions>()
             .init_resource::<linger::Waiting>()
+            .init_resource::<TicketLife>()
+            .init_resource::<binding::Pending>()
             .add_observer(login::login)
             .add_observer(logout::logout)
             .add_observer(kick::kick)

@@ -58,6 +58,12 @@ pub enum LoginRefusal {
     /// The connection is bound to a session already; it has to be [unbound](crate::unbind) first.
     #[error("the connection is logged in already")]
     AlreadyLoggedIn,
+    /// The user has a session already, where a new one was asked for.
+    #[error("the user is logged in already")]
+    HasSession,
+    /// There is no such session any more.
+    #[error("the session is over")]
+    NoSession,
     /// The connection is closing, or gone, or the gate has not let it in.
     #[error("the connection is not open")]
     NotOpen,
@@ -69,6 +75,8 @@ impl LoginRefusal {
         match self {
             Self::InUse => "in_use",
             Self::AlreadyLoggedIn => "already_logged_in",
+            Self::HasSession => "has_session",
+            Self::NoSession => "no_session",
             Self::NotOpen => "not_open",
         }
     }

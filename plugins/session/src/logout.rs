@@ -13,7 +13,7 @@ pub struct Logout {
 }
 
 /// Fact: a session is over, by a [`Logout`] or because nobody came back to it. Told when all its connections are
-/// unbound. It still exists while observers run, with its agents; then all are despawned.
+/// unbound; of one that was [begun](crate::begin), and that nobody came to, nothing was told before. It still exists while observers run, with its agents; then all are despawned.
 #[derive(EntityEvent, Clone, Debug)]
 pub struct LoggedOut {
     /// The session.

@@ -1,12 +1,16 @@
 //! The session entity, and how it is found.
 
-use crate::Uid;
+use crate::{ServerName, Uid, linger::Waiting};
 use bevy_ecs::{lifecycle::HookContext, prelude::*, world::DeferredWorld};
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 /// A user who is logged in. It outlives connections: its [`Bindings`](crate::Bindings) are those it has now.
 ///
-/// Made by [`Login`](crate::Login) and [`bind`](crate::bind) only, so that there is one for each user. End it by
+/// Made by [`Login`](crate::Login), [`bind`](crate::bind) and [`begin`](crate::begin) only, so that there is one for each
+/// user at each server; `On<Add<Session>>` tells of it. End it by
 /// [`Logout`](crate::Logout): a despawn by other hands leaves its connections open, and tells
 /// [`Unbound`](crate::Unbound) only.
 ///
@@ -114,6 +118,8 @@ use std::{collections::HashMap, time::Duration};
 #[component(immutable, on_insert = enter, on_discard = leave)]
 pub struct Session {
     pub(crate) uid: Uid,
+    pub(crate) server: ServerName,
+    pub(crate) subid: u64,
     pub(crate) logged_in_at: Duration,
 }
 
@@ -123,46 +129,99 @@ impl Session {
         &self.uid
     }
 
+    /// The game server it is at; the unnamed one unless somebody [began](crate::begin) it at another.
+    pub fn server(&self) -> &ServerName {
+        &self.server
+    }
+
+    /// Its number: sessions at one server are counted from 1 on, and no number comes twice. So what was proved for an
+    /// earlier session of the same user says nothing of this one.
+    pub fn subid(&self) -> u64 {
+        self.subid
+    }
+
     /// When the session began, as time of the [`Clock`](portcullis_core::Clock).
     pub fn logged_in_at(&self) -> Duration {
         self.logged_in_at
     }
 }
 
-/// The sessions by user, in constant time. Kept by the sessions themselves, so that it cannot differ from what exists,
-/// whoever despawns what.
+/// The sessions by server and user, in constant time. Kept by the sessions themselves, so that it cannot differ from
+/// what exists, whoever despawns what.
 #[derive(Resource, Debug, Default)]
-pub struct Sessions(HashMap<Uid, Entity>);
+pub struct Sessions {
+    /// As many as an operator has named servers. In order, so that what is done to all sessions of a user is done in the
+    /// same order in each run.
+    servers: BTreeMap<ServerName, Here>,
+    len: usize,
+}
+
+#[derive(Debug, Default)]
+struct Here {
+    sessions: HashMap<Uid, Entity>,
+    /// The number of the latest.
+    subid: u64,
+}
 
 impl Sessions {
-    /// The session of a user who is logged in, also while it lingers.
+    /// The session of a user at the unnamed server, also while it lingers.
     pub fn get(&self, uid: &str) -> Option<Entity> {
-        self.0.get(uid).copied()
+        self.at("", uid)
     }
 
-    /// How many users are logged in.
+    /// The session of a user at this server, also while it lingers.
+    pub fn at(&self, server: &str, uid: &str) -> Option<Entity> {
+        self.servers.get(server)?.sessions.get(uid).copied()
+    }
+
+    /// The sessions of a user at all servers, in the order of their names.
+    pub fn of(&self, uid: &str) -> impl Iterator<Item = Entity> {
+        self.servers.values().filter_map(move |here| here.sessions.get(uid).copied())
+    }
+
+    /// How many sessions there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.len
     }
 
-    /// Whether nobody is.
+    /// Whether nobody is logged in.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len == 0
+    }
+
+    /// The number of the next session at this server, and its name, as all sessions there share it.
+    pub(crate) fn number(&mut self, server: ServerName) -> (ServerName, u64) {
+        let here = self.servers.entry(server);
+        let name = here.key().clone();
+        let here = here.or_default();
+        here.subid += 1;
+        (name, here.subid)
     }
 }
 
 fn enter(mut world: DeferredWorld, context: HookContext) {
-    let Some(uid) = world.get::<Session>(context.entity).map(|session| session.uid.clone()) else { return };
-    if let Some(mut sessions) = world.get_resource_mut::<Sessions>() {
-        sessions.0.insert(uid, context.entity);
+    let Some((server, uid)) = key(&world, context.entity) else { return };
+    if let Some(mut sessions) = world.get_resource_mut::<Sessions>()
+        && sessions.servers.entry(server).or_default().sessions.insert(uid, context.entity).is_none()
+    {
+        sessions.len += 1;
     }
 }
 
 fn leave(mut world: DeferredWorld, context: HookContext) {
-    let Some(uid) = world.get::<Session>(context.entity).map(|session| session.uid.clone()) else { return };
-    let Some(mut sessions) = world.get_resource_mut::<Sessions>() else { return };
-    // The user may have logged in anew while observers of the logout ran.
-    if sessions.0.get(&uid) == Some(&context.entity) {
-        sessions.0.remove(&uid);
+    if let Some(mut waiting) = world.get_resource_mut::<Waiting>() {
+        waiting.forget(context.entity);
     }
+    let Some((server, uid)) = key(&world, context.entity) else { return };
+    let Some(mut sessions) = world.get_resource_mut::<Sessions>() else { return };
+    let Some(here) = sessions.servers.get_mut(&server) else { return };
+    // The user may have logged in anew while observers of the logout ran.
+    if here.sessions.get(&uid) == Some(&context.entity) {
+        here.sessions.remove(&uid);
+        sessions.len -= 1;
+    }
+}
+
+fn key(world: &DeferredWorld, session: Entity) -> Option<(ServerName, Uid)> {
+    world.get::<Session>(session).map(|session| (session.server.clone(), session.uid.clone()))
 }

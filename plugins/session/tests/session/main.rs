@@ -2,13 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where its preparation fails")]
 
+mod begin;
 mod binding;
 mod handlers;
 mod kick;
 mod linger;
 mod login;
 mod logout;
+mod model;
 mod multi_login;
 mod races;
+mod resume;
 mod server;
+mod tickets;
 mod truth;

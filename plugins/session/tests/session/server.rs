@@ -2,12 +2,14 @@
 
 use bevy_app::App;
 use bevy_ecs::prelude::*;
-use portcullis_core::{Authenticated, BoundTo, Cause, Closed, CorePlugin, Framing, Funnel, TimeSource};
+use portcullis_core::{
+    Authenticated, BoundTo, Cause, Closed, CorePlugin, Framing, Funnel, Ingress, TimeSource,
+};
 use portcullis_gate::GatePlugin;
 use portcullis_net::memory::{MemorySocket, connect};
 use portcullis_session::{
     Detached, Kicked, LoggedIn, LoggedOut, Login, LoginRefusal, LoginRefused, Resumed, SessionPlugin,
-    Sessions, Unbound, bind, unbind,
+    Sessions, Unbound, begin, bind, resume, unbind,
 };
 use std::time::Duration;
 
@@ -65,6 +67,13 @@ impl Server {
         socket
     }
 
+    /// A connection that is open, though no tick has passed.
+    pub fn connect_unticked(&mut self) -> MemorySocket {
+        let socket = connect(&self.funnel, self.listener, Framing::BE16, "127.0.0.1:7".parse().unwrap());
+        self.world().run_schedule(Ingress);
+        socket
+    }
+
     /// A connection whose user has asked to log in.
     pub fn login(&mut self, uid: &str) -> MemorySocket {
         let socket = self.connect();
@@ -75,6 +84,14 @@ impl Server {
 
     pub fn bind(&mut self, socket: &MemorySocket, uid: &str) -> Result<Entity, LoginRefusal> {
         bind(self.world(), socket.connection(), uid)
+    }
+
+    pub fn begin(&mut self, uid: &str, server: &str, linger: Duration) -> Result<Entity, LoginRefusal> {
+        begin(self.world(), uid, server, linger)
+    }
+
+    pub fn resume(&mut self, socket: &MemorySocket, session: Entity) -> Result<(), LoginRefusal> {
+        resume(self.world(), socket.connection(), session)
     }
 
     pub fn unbind(&mut self, socket: &MemorySocket) -> Option<Entity> {
@@ -97,6 +114,20 @@ impl Server {
     pub fn advance(&mut self, by: Duration) {
         self.time.advance(by);
         self.run();
+    }
+
+    /// Lets time pass, and one tick.
+    pub fn advance_once(&mut self, by: Duration) {
+        self.time.advance(by);
+        self.app.update();
+    }
+
+    pub fn now(&self) -> Duration {
+        self.time.now()
+    }
+
+    pub fn at(&self, server: &str, uid: &str) -> Option<Entity> {
+        self.app.world().resource::<Sessions>().at(server, uid)
     }
 
     pub fn session(&self, uid: &str) -> Option<Entity> {

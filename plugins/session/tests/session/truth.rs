@@ -14,11 +14,16 @@ use std::{
     time::Duration,
 };
 
+const USERS: [&str; 3] = ["ann", "bob", "cid"];
+const SERVERS: [&str; 3] = ["", "east", "west"];
+
 /// Which facts wait for their other half.
 #[derive(Resource, Default)]
 struct Ledger {
     bound: HashSet<(Entity, Entity)>,
     detached: HashSet<Entity>,
+    /// Of all sessions there ever were.
+    numbers: HashSet<(String, u64)>,
 }
 
 fn watch(app: &mut bevy_app::App) {
@@ -36,6 +41,11 @@ fn watch(app: &mut bevy_app::App) {
         .add_observer(|event: On<Resumed>, mut ledger: ResMut<Ledger>| {
             assert!(ledger.detached.remove(&event.session), "resumed, and was not detached");
         })
+        .add_observer(|event: On<Add<Session>>, sessions: Query<&Session>, mut ledger: ResMut<Ledger>| {
+            let session = sessions.get(event.entity).unwrap();
+            let number = (session.server().to_string(), session.subid());
+            assert!(ledger.numbers.insert(number), "no number comes twice");
+        })
         .add_observer(|event: On<LoggedOut>, mut ledger: ResMut<Ledger>| {
             assert!(
                 ledger.bound.iter().all(|&(session, _)| session != event.session),
@@ -49,12 +59,24 @@ fn watch(app: &mut bevy_app::App) {
 fn check(server: &mut Server) {
     let world = server.world();
     let mut sessions = world.query::<(Entity, &Session)>();
-    let users: HashMap<String, Entity> =
-        sessions.iter(world).map(|(entity, session)| (session.uid().to_string(), entity)).collect();
-    assert_eq!(sessions.iter(world).count(), users.len(), "one session for each user");
+    let name = |session: &Session| (session.server().to_string(), session.uid().to_string());
+    let users: HashMap<(String, String), Entity> =
+        sessions.iter(world).map(|(entity, session)| (name(session), entity)).collect();
+    assert_eq!(sessions.iter(world).count(), users.len(), "one session for each user at each server");
     let index = world.resource::<Sessions>();
     assert_eq!(index.len(), users.len());
-    assert!(users.iter().all(|(uid, &session)| index.get(uid) == Some(session)));
+    for server in SERVERS {
+        for uid in USERS {
+            let user = users.get(&(server.to_owned(), uid.to_owned())).copied();
+            assert_eq!(index.at(server, uid), user);
+            assert!(!server.is_empty() || index.get(uid) == user);
+        }
+    }
+    for uid in USERS {
+        let found: HashSet<Entity> = index.of(uid).collect();
+        let expected = users.iter().filter(|(name, _)| name.1 == uid).map(|(_, &session)| session).collect();
+        assert_eq!(found, expected);
+    }
     let mut bindings = world.query_filtered::<(Entity, &BoundTo), With<Connection>>();
     let bound: HashSet<_> = bindings.iter(world).map(|(connection, bound)| (bound.0, connection)).collect();
     assert_eq!(bound, world.resource::<Ledger>().bound);
@@ -68,12 +90,13 @@ fn any(world: &mut World, random: &mut Rng) -> Option<Entity> {
 }
 
 fn act(server: &mut Server, sockets: &mut Vec<MemorySocket>, random: &mut Rng) {
-    let uid = ["ann", "bob", "cid"][random.usize(..3)];
+    let uid = USERS[random.usize(..USERS.len())];
+    let name = SERVERS[random.usize(..SERVERS.len())];
     let socket = random.usize(..sockets.len().max(1));
     let connection = sockets.get(socket).map_or(Entity::PLACEHOLDER, MemorySocket::connection);
     let session = any(server.world(), random);
     let world = server.world();
-    match (random.u8(..14), session) {
+    match (random.u8(..18), session) {
         (0 | 1, _) => {
             let socket = server.connect();
             sockets.push(socket);
@@ -91,6 +114,13 @@ fn act(server: &mut Server, sockets: &mut Vec<MemorySocket>, random: &mut Rng) {
             let policies =
                 [MultiLogin::Replace, MultiLogin::Refuse, MultiLogin::Allow(2), MultiLogin::Allow(9)];
             world.insert_resource(DefaultMultiLogin(policies[random.usize(..4)]));
+        }
+        (14 | 15, _) => {
+            let linger = Duration::from_secs(random.u64(..30));
+            let _ = portcullis_session::begin(world, uid, name, linger);
+        }
+        (16 | 17, Some(session)) => {
+            let _ = portcullis_session::resume(world, connection, session);
         }
         _ => server.advance(Duration::from_secs(random.u64(..20))),
     }
