@@ -1,8 +1,8 @@
 //! What handlers return, and how it reaches the peer.
 
 use crate::{
-    BodyError, Content, Counters, Deferred, IntoBody, Outgoing, Protocol, Protocols, Refusal, RouteId,
-    request::Origin,
+    BodyError, Content, Counters, Deferred, IntoBody, Outgoing, Protocol, Protocols, Refusal, ReplyCache,
+    RouteId, request::Origin,
 };
 use bevy_ecs::prelude::*;
 use portcullis_core::{Closing, OutboxWriter, Traffic};
@@ -87,39 +87,153 @@ impl IntoAnswer<Never> for NoReply {
     }
 }
 
-/// Writes a reply to the outbox. A reply that cannot be encoded becomes an error reply, and gives false.
+/// What answers are written with. Kept, for making one costs more than using it.
+pub(crate) struct Writer {
+    pub(crate) outboxes: OutboxWriter,
+    pub(crate) caches: QueryState<&'static mut ReplyCache>,
+    /// An answer on its way into a cache and an outbox.
+    frame: Vec<u8>,
+    /// The request that is being handled, while its answer is to be kept, and there is none.
+    pub(crate) owed: Option<Owed>,
+    /// Whether a protocol has acted on an answer, in whatever way.
+    pub(crate) acted: bool,
+}
+
+/// A request that its session waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Owed {
+    pub(crate) session: Entity,
+    pub(crate) id: u64,
+    pub(crate) run: u64,
+}
+
+impl FromWorld for Writer {
+    fn from_world(world: &mut World) -> Self {
+        Self {
+            outboxes: OutboxWriter::from_world(world),
+            caches: world.query(),
+            frame: Vec::new(),
+            owed: None,
+            acted: false,
+        }
+    }
+}
+
+/// A larger buffer for an answer is given back.
+const FRAME_CAPACITY: usize = 64 * 1024;
+
+impl Writer {
+    /// Gives an answer to who asked. The message is not moved on its way, for the reason of [`Origin`].
+    fn say(
+        &mut self,
+        world: &mut World,
+        protocol: &dyn Protocol,
+        origin: &Origin,
+        message: &Outgoing<'_>,
+    ) -> Result<(), BodyError> {
+        if let Some(owed) = self.owed {
+            return self.keep(world, protocol, origin, owed, message);
+        }
+        if protocol.take_answer(world, origin.connection, message) {
+            self.acted = true;
+            return Ok(());
+        }
+        let write = |out: &mut Vec<u8>| append(out, |out| protocol.write(out, *message));
+        // A connection that is gone needs no answer.
+        self.outboxes.write(world, origin.connection, write).unwrap_or(Ok(()))
+    }
+
+    /// Keeps the answer, and gives it to who asked last, if that one is still there.
+    #[inline(never)]
+    fn keep(
+        &mut self,
+        world: &mut World,
+        protocol: &dyn Protocol,
+        origin: &Origin,
+        Owed { session, id, run }: Owed,
+        message: &Outgoing<'_>,
+    ) -> Result<(), BodyError> {
+        self.frame.clear();
+        // What an error or a panic leaves is cleared next time.
+        protocol.write(&mut self.frame, *message)?;
+        self.owed = None;
+        let waits = match self.caches.get_mut(world, session) {
+            Ok(mut cache) => cache.answer(id, run, origin.connection, &self.frame),
+            // With the session all that it kept is gone. The connection may have been unbound before.
+            Err(_) => Some(origin.connection),
+        };
+        if let Some(connection) = waits {
+            self.send(world, connection);
+        }
+        self.give_back();
+        Ok(())
+    }
+
+    /// Sends an answer once more.
+    pub(crate) fn resend(&mut self, world: &mut World, connection: Entity, session: Entity, id: u64) {
+        let Ok(mut cache) = self.caches.get_mut(world, session) else { return };
+        self.frame.clear();
+        cache.resend(id, &mut self.frame);
+        self.send(world, connection);
+        self.give_back();
+    }
+
+    fn send(&mut self, world: &mut World, connection: Entity) {
+        let frame = &self.frame;
+        // One that is gone asks again when it has come back.
+        let _ = self.outboxes.write_open(world, connection, |out| out.extend_from_slice(frame));
+    }
+
+    fn give_back(&mut self) {
+        if self.frame.capacity() > FRAME_CAPACITY {
+            self.frame = Vec::new();
+        }
+    }
+
+    /// A request that is not answered now, nor later, may come again: skynet's `quit`, or one whose answer nobody could
+    /// write.
+    #[inline(never)]
+    pub(crate) fn settle(&mut self, world: &mut World, is_deferred: bool) {
+        if let Some(Owed { session, id, run }) = self.owed.take()
+            && let Ok(mut cache) = self.caches.get_mut(world, session)
+        {
+            cache.settle(id, run, is_deferred);
+        }
+    }
+}
+
+/// The writer of answers from outside the dispatcher; none while it is in use.
+#[derive(Resource, Default)]
+pub(crate) struct LateWriter(Option<Writer>);
+
+/// Answers with a reply. One that cannot be encoded becomes an error reply, and gives false.
 pub(crate) fn write_reply(
     world: &mut World,
-    outboxes: &mut OutboxWriter,
+    writer: &mut Writer,
     protocol: &dyn Protocol,
     origin: &Origin,
     body: Content<'_>,
 ) -> bool {
     let Some(id) = origin.id() else { return true };
     let message = Outgoing::Reply { route: origin.route(), id, body };
-    let written =
-        outboxes.write(world, origin.connection, |out| append(out, |out| protocol.write(out, message)));
-    // A connection that is gone needs no answer.
-    let Ok(Err(error)) = written else { return true };
+    let Err(error) = writer.say(world, protocol, origin, &message) else { return true };
     tracing::debug!(protocol = protocol.name(), %error, "a reply could not be encoded");
     count_send_error(world, origin.connection);
-    write_refusal(world, outboxes, protocol, origin, &Refusal::internal());
+    write_refusal(world, writer, protocol, origin, &Refusal::internal());
     false
 }
 
-/// Writes an error reply, where the protocol has one.
+/// Answers with an error, where the protocol has words for one.
 pub(crate) fn write_refusal(
     world: &mut World,
-    outboxes: &mut OutboxWriter,
+    writer: &mut Writer,
     protocol: &dyn Protocol,
     origin: &Origin,
     refusal: &Refusal,
 ) {
     let Some(id) = origin.id() else { return };
     let message = Outgoing::Refusal { route: origin.route(), id, refusal };
-    let written =
-        outboxes.write(world, origin.connection, |out| append(out, |out| protocol.write(out, message)));
-    if let Ok(Err(error)) = written {
+    if let Err(error) = writer.say(world, protocol, origin, &message) {
         tracing::debug!(protocol = protocol.name(), %error, "a refusal could not be encoded");
         count_send_error(world, origin.connection);
     }
@@ -169,7 +283,7 @@ impl Drop for Whole<'_> {
 /// was answered at once is in [`Outcomes`](crate::Outcomes).
 #[derive(EntityEvent, Clone, Copy, Debug)]
 pub struct AnsweredLate {
-    /// Who had asked.
+    /// Who had asked. It does not exist any more when it is gone, and its session [keeps](ReplyCache) the answer.
     #[event_target]
     pub connection: Entity,
     /// What.
@@ -179,33 +293,57 @@ pub struct AnsweredLate {
 }
 
 /// Answers a request from outside its handler.
-pub(crate) fn answer_late(world: &mut World, origin: &Origin, answer: Result<&dyn IntoBody, &Refusal>) {
+pub(crate) fn answer_late(
+    world: &mut World,
+    origin: &Origin,
+    owed: Option<Owed>,
+    answer: Result<&dyn IntoBody, &Refusal>,
+) {
     let protocols = world.resource::<Protocols>().clone();
     let Some(protocol) = protocols.get(origin.speaks()) else { return };
-    // Who is gone needs no answer; who has been told goodbye could not understand one.
-    if world.get_entity(origin.connection).map_or(true, |connection| connection.contains::<Closing>()) {
+    // Who is gone needs no answer; who has been told goodbye could not understand one. A session may be asked again.
+    let gone =
+        world.get_entity(origin.connection).map_or(true, |connection| connection.contains::<Closing>());
+    if gone && owed.is_none() {
         return;
     }
-    let outboxes = &mut OutboxWriter::from_world(world);
-    let mut reply = |body: &dyn IntoBody| {
-        let write = || write_reply(world, outboxes, protocol, origin, body.content());
-        catch_unwind(AssertUnwindSafe(write)).unwrap_or_else(|_panic| {
-            write_refusal(world, outboxes, protocol, origin, &Refusal::internal());
-            false
-        })
-    };
-    let refused = match answer {
-        Ok(body) if reply(body) => None,
-        Ok(_) => {
-            world.resource_mut::<Counters>().failed += 1;
-            Some(Refusal::INTERNAL)
-        }
-        Err(refusal) => {
-            world.resource_mut::<Counters>().refused += 1;
-            write_refusal(world, outboxes, protocol, origin, refusal);
-            Some(refusal.code)
-        }
-    };
+    let kept = world.resource_mut::<LateWriter>().0.take();
+    let mut writer = kept.unwrap_or_else(|| Writer::from_world(world));
+    writer.owed = owed;
+    let refused = write_late(world, &mut writer, protocol, origin, answer);
+    writer.settle(world, false);
+    world.resource_mut::<LateWriter>().0 = Some(writer);
     world.trigger(AnsweredLate { connection: origin.connection, route: origin.route(), refused });
     world.flush();
+}
+
+/// Writes it, and gives the code it was refused with. Code of the game may panic in it.
+fn write_late(
+    world: &mut World,
+    writer: &mut Writer,
+    protocol: &dyn Protocol,
+    origin: &Origin,
+    answer: Result<&dyn IntoBody, &Refusal>,
+) -> Option<u16> {
+    let mut caught = |refusal: Option<&Refusal>| {
+        let write = || match (answer, refusal) {
+            (Ok(body), None) => write_reply(world, writer, protocol, origin, body.content()),
+            (Err(refusal), None) | (_, Some(refusal)) => {
+                write_refusal(world, writer, protocol, origin, refusal);
+                true
+            }
+        };
+        catch_unwind(AssertUnwindSafe(write))
+    };
+    let written = caught(None).unwrap_or_else(|_panic| {
+        let _ = caught(Some(&Refusal::internal()));
+        false
+    });
+    let (counter, refused) = match answer {
+        Ok(_) if written => return None,
+        Ok(_) => (&mut world.resource_mut::<Counters>().failed, Refusal::INTERNAL),
+        Err(refusal) => (&mut world.resource_mut::<Counters>().refused, refusal.code),
+    };
+    *counter += 1;
+    Some(refused)
 }

@@ -127,10 +127,10 @@ impl AppDispatchExt for App {
         filter: impl IntoSystem<Inspect<'static>, Result<(), Refusal>, M> + 'static,
     ) -> &mut Self {
         let mut system = IntoSystem::into_system(filter);
-        system.initialize(self.world_mut());
+        let exclusive = system.initialize(self.world_mut()).is_exclusive();
         self.init_resource::<Routes>().init_resource::<Dispatcher>();
         let set = self.world_mut().resource_mut::<Routes>().set(routes);
-        self.world_mut().resource_mut::<Dispatcher>().filters.add(set, system, routes);
+        self.world_mut().resource_mut::<Dispatcher>().filters.add(set, system, exclusive, routes);
         self
     }
 

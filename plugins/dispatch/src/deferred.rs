@@ -1,10 +1,12 @@
 //! Answers that come later: from a tokio task, another system, another tick.
 
 use crate::{
-    Counters, IntoBody, Refusal, Request, RouteId, RouteSet, Routes, answer::answer_late, request::Origin,
+    Counters, IntoBody, Refusal, ReplyCache, Request, RouteId, RouteSet, Routes,
+    answer::{Owed, answer_late},
+    request::Origin,
 };
 use bevy_ecs::{prelude::*, system::SystemParam};
-use portcullis_core::{Clock, DeadlineQueue, Funnel};
+use portcullis_core::{BoundTo, Clock, DeadlineQueue, Funnel};
 use std::{
     fmt,
     marker::PhantomData,
@@ -75,7 +77,8 @@ pub struct Defer<'w, 's> {
     timeouts: Res<'w, Timeouts>,
     routes: Res<'w, Routes>,
     waiting: ResMut<'w, WaitingAnswers>,
-    outstanding: Query<'w, 's, &'static mut Outstanding>,
+    outstanding: Query<'w, 's, (&'static mut Outstanding, Option<&'static BoundTo>)>,
+    caches: Query<'w, 's, &'static ReplyCache>,
 }
 
 impl Defer<'_, '_> {
@@ -87,13 +90,18 @@ impl Defer<'_, '_> {
         &mut self,
         request: &Request<T>,
     ) -> Result<(Deferred<R>, Responder<R>), Refusal> {
-        let mut outstanding = self.outstanding.get_mut(request.connection)?;
+        let (mut outstanding, bound) = self.outstanding.get_mut(request.connection)?;
         let place = outstanding.0.get_or_insert_default();
         if Arc::strong_count(place) > self.limits.per_connection {
             return Err(Refusal::new(Refusal::TOO_MANY, "too many requests wait for an answer"));
         }
+        let owed = bound.zip(request.origin.id()).and_then(|(&BoundTo(session), id)| {
+            let run = self.caches.get(session).ok()?.run(id)?;
+            Some(Owed { session, id, run })
+        });
         let ticket = Arc::new(Ticket {
             origin: request.origin,
+            owed,
             answered: AtomicBool::new(false),
             _place: Arc::clone(place),
         });
@@ -142,6 +150,8 @@ impl WaitingAnswers {
 #[derive(Debug)]
 pub(crate) struct Ticket {
     origin: Origin,
+    /// Where its session keeps the answer.
+    owed: Option<Owed>,
     answered: AtomicBool,
     _place: Arc<()>,
 }
@@ -186,7 +196,12 @@ impl<R: IntoBody + Send + 'static> Responder<R> {
     fn post(&self, answer: Result<R, Refusal>) {
         let ticket = Arc::clone(&self.ticket);
         self.funnel.post(move |world| {
-            answer_late(world, &ticket.origin, answer.as_ref().map(|body| body as &dyn IntoBody));
+            answer_late(
+                world,
+                &ticket.origin,
+                ticket.owed,
+                answer.as_ref().map(|body| body as &dyn IntoBody),
+            );
         });
     }
 }
@@ -214,7 +229,7 @@ pub(crate) fn expire(world: &mut World) {
         {
             world.resource_mut::<Counters>().timed_out += 1;
             let refusal = Refusal::new(Refusal::TIMEOUT, "the answer did not come in time");
-            answer_late(world, &ticket.origin, Err(&refusal));
+            answer_late(world, &ticket.origin, ticket.owed, Err(&refusal));
         }
     }
 }

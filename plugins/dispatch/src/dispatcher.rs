@@ -1,15 +1,17 @@
 //! The dispatcher: runs each packet's handler, in order, and sees that each request gets its one answer.
 
 use crate::{
-    Bad, Counters, Handled, Outcome, Outcomes, Packet, Packets, Protocols, RouteId, Speaks, TimeLog,
+    Bad, Counters, Handled, Outcome, Outcomes, Packet, Packets, Protocols, Refusal, RouteId, Speaks, TimeLog,
+    answer::{Owed, Writer},
     filter::Filters,
     handler::{Call, Handler, bad, refuse},
     packets::{ReadBuffer, Verdict},
+    reply_cache::Asked,
     request::Origin,
     time_log,
 };
 use bevy_ecs::{change_detection::CheckChangeTicks, prelude::*};
-use portcullis_core::{Clock, Closing, ForwardedTo, Kick, OutboxWriter, TimeSource};
+use portcullis_core::{BoundTo, Clock, Closing, ForwardedTo, Kick, TimeSource};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
@@ -21,8 +23,20 @@ pub(crate) struct Dispatcher {
     handlers: Vec<Option<Box<dyn Handler>>>,
     pub(crate) filters: Filters,
     /// What is looked up for each packet; a query finds it without looking up types.
-    connections: QueryState<(&'static Speaks, Option<&'static ForwardedTo>, Has<Closing>)>,
-    outboxes: OutboxWriter,
+    connections:
+        QueryState<(&'static Speaks, Option<&'static ForwardedTo>, Option<&'static BoundTo>, Has<Closing>)>,
+    writer: Writer,
+    /// Whom the last packet came from, if nothing has changed since: packets of one read follow each other.
+    latest: Option<Peer>,
+}
+
+/// What there is to know of a connection. Whole words, for the reason of [`Origin`].
+#[derive(Clone, Copy)]
+struct Peer {
+    connection: Entity,
+    agent: Option<Entity>,
+    session: Option<Entity>,
+    speaks: u64,
 }
 
 impl FromWorld for Dispatcher {
@@ -31,7 +45,8 @@ impl FromWorld for Dispatcher {
             handlers: Vec::new(),
             filters: Filters::default(),
             connections: world.query(),
-            outboxes: OutboxWriter::from_world(world),
+            writer: Writer::from_world(world),
+            latest: None,
         }
     }
 }
@@ -56,6 +71,8 @@ pub(crate) fn dispatch(world: &mut World) {
         let mut counters = Counters::default();
         let mut watch = Stopwatch::of(world);
         world.resource_scope(|world, mut dispatcher: Mut<Dispatcher>| {
+            // Anything may have happened since the last run.
+            dispatcher.latest = None;
             let mut rest = packets.list.drain(..);
             let mut handling = None;
             // What handlers do is caught, and answered, where they are run. This is for the game's code around them: no
@@ -74,6 +91,7 @@ pub(crate) fn dispatch(world: &mut World) {
             }))
             .is_err()
             {
+                dispatcher.writer.settle(world, false);
                 let Some((connection, route, kind)) = handling.take() else { continue };
                 let outcome = Outcome::Failed;
                 counters.count(outcome);
@@ -122,13 +140,12 @@ impl Dispatcher {
         packet: Packet,
         buffers: &[ReadBuffer],
     ) -> Outcome {
-        // New archetypes are rare; where the lookup misses one, it is made again in full.
-        let found = match self.connections.get_manual(world, packet.connection) {
-            Ok(found) => Ok(found),
-            Err(_) => self.connections.get(world, packet.connection),
+        let known = self.latest.take().filter(|peer| peer.connection == packet.connection);
+        let Some(peer) = known.or_else(|| self.look_up(world, packet.connection)) else {
+            return Outcome::Dropped;
         };
-        let Ok((&speaks, forwarded, false)) = found else { return Outcome::Dropped };
-        let agent = forwarded.map(|forwarded| forwarded.0);
+        let Peer { agent, session, .. } = peer;
+        let speaks = Speaks(peer.speaks as u8);
         let Some(protocol) = protocols.get(speaks) else { return Outcome::Dropped };
         let (read, span) = packet.parts(buffers);
         let call = Call {
@@ -138,39 +155,119 @@ impl Dispatcher {
             buffer: &read.bytes,
             span,
         };
+        let kept = session.zip(call.origin.id());
         if let Some(verdict) = packet.verdict {
-            return self.turn_away(world, &call, *verdict);
+            return self.turn_away(world, &call, kept, *verdict);
         }
+        if let Some((session, id)) = kept
+            && let Ok(mut cache) = self.writer.caches.get_mut(world, session)
+        {
+            let run = match cache.ask(id, packet.connection, speaks) {
+                Asked::New(run) => run,
+                asked => return self.asked_before(world, &call, (session, id), asked),
+            };
+            self.writer.owed = Some(Owed { session, id, run });
+        }
+        let outcome = self.pass_on(world, &call);
+        if self.writer.owed.is_some() {
+            self.writer.settle(world, outcome == Outcome::Deferred);
+        }
+        let acted = std::mem::take(&mut self.writer.acted) || !self.filters.is_empty();
+        if !acted && matches!(outcome, Outcome::Done | Outcome::Deferred | Outcome::Refused(_)) {
+            let handler = self.handlers.get(call.origin.route().index());
+            let leaves = handler
+                .is_some_and(|handler| handler.as_ref().is_some_and(|handler| handler.leaves_connections()));
+            self.latest = leaves.then_some(peer);
+        }
+        outcome
+    }
+
+    fn look_up(&mut self, world: &mut World, connection: Entity) -> Option<Peer> {
+        // New archetypes are rare; where the lookup misses one, it is made again in full.
+        let found = match self.connections.get_manual(world, connection) {
+            Ok(found) => Ok(found),
+            Err(_) => self.connections.get(world, connection),
+        };
+        let Ok((&speaks, forwarded, bound, false)) = found else { return None };
+        let (agent, session) = (forwarded.map(|forwarded| forwarded.0), bound.map(|bound| bound.0));
+        Some(Peer { connection, agent, session, speaks: speaks.0.into() })
+    }
+
+    /// To the handler, past the filters of its route.
+    #[inline]
+    fn pass_on(&mut self, world: &mut World, call: &Call<'_>) -> Outcome {
         if !self.filters.is_empty()
-            && let Some(outcome) = self.filter(world, &call)
+            && let Some(outcome) = self.filter(world, call)
         {
             return outcome;
         }
-        match self.handlers.get_mut(packet.route.index()) {
-            Some(Some(handler)) => handler.call(world, &mut self.outboxes, &call),
-            _ => bad(world, &mut self.outboxes, &call, Bad::UnknownRoute, "nobody handles this route"),
+        match self.handlers.get_mut(call.origin.route().index()) {
+            Some(Some(handler)) => handler.call(world, &mut self.writer, call),
+            _ => bad(world, &mut self.writer, call, Bad::UnknownRoute, "nobody handles this route"),
         }
+    }
+
+    /// A request that its session knows, or does not want to know.
+    #[inline(never)]
+    fn asked_before(
+        &mut self,
+        world: &mut World,
+        call: &Call<'_>,
+        (session, id): (Entity, u64),
+        asked: Asked,
+    ) -> Outcome {
+        let refusal = match asked {
+            Asked::New(_) | Asked::OnItsWay => return Outcome::Deferred,
+            Asked::Again => {
+                self.writer.resend(world, call.origin.connection, session, id);
+                return Outcome::Done;
+            }
+            Asked::Conflict => {
+                let message = "the id of a request that is not answered yet";
+                return bad(world, &mut self.writer, call, Bad::IdInUse, message);
+            }
+            Asked::TooMany => Refusal::new(Refusal::TOO_MANY, "too many requests wait for an answer"),
+            Asked::Forgotten => Refusal::new(Refusal::GONE, "the answer is not kept any more"),
+        };
+        refuse(world, &mut self.writer, call, &refusal)
     }
 
     /// Out of line, as [`filter`](Self::filter) is: most packets pass, and are handled the faster for it.
     #[inline(never)]
-    fn turn_away(&mut self, world: &mut World, call: &Call<'_>, verdict: Verdict) -> Outcome {
-        match verdict {
-            Verdict::Drop => Outcome::Dropped,
-            Verdict::Refuse(refusal) => refuse(world, &mut self.outboxes, call, &refusal),
-            Verdict::Kick { refusal, reason } => {
-                let outcome = refuse(world, &mut self.outboxes, call, &refusal);
-                world.trigger(Kick::new(call.origin.connection, reason));
-                world.flush();
-                outcome
-            }
+    fn turn_away(
+        &mut self,
+        world: &mut World,
+        call: &Call<'_>,
+        kept: Option<(Entity, u64)>,
+        verdict: Verdict,
+    ) -> Outcome {
+        let asked = kept.and_then(|(session, id)| {
+            let mut cache = self.writer.caches.get_mut(world, session).ok()?;
+            let (connection, speaks) = (call.origin.connection, call.origin.speaks());
+            let owed = cache.was_let_in(id, speaks) && !matches!(verdict, Verdict::Drop);
+            owed.then(|| ((session, id), cache.ask(id, connection, speaks)))
+        });
+        let (refusal, reason) = match verdict {
+            Verdict::Drop => return Outcome::Dropped,
+            Verdict::Refuse(refusal) => (refusal, None),
+            Verdict::Kick { refusal, reason } => (refusal, Some(reason)),
+        };
+        let outcome = match asked {
+            // There is one answer for each id, and not a refusal beside it.
+            Some((kept, asked)) => self.asked_before(world, call, kept, asked),
+            None => refuse(world, &mut self.writer, call, &refusal),
+        };
+        if let Some(reason) = reason {
+            world.trigger(Kick::new(call.origin.connection, reason));
+            world.flush();
         }
+        outcome
     }
 
     /// What becomes of a packet that does not get past the filters of its route.
     #[inline(never)]
     fn filter(&mut self, world: &mut World, call: &Call<'_>) -> Option<Outcome> {
-        if let Some(outcome) = self.filters.check(world, &mut self.outboxes, call) {
+        if let Some(outcome) = self.filters.check(world, &mut self.writer, call) {
             return Some(outcome);
         }
         // Who lets a packet pass may have shown its sender out all the same.

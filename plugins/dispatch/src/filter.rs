@@ -2,6 +2,7 @@
 
 use crate::{
     FromBody, Outcome, PacketKind, Refusal, RouteId, RouteSet, Routes,
+    answer::Writer,
     handler::{Call, Owned, fail, refuse},
 };
 use bevy_app::App;
@@ -10,7 +11,7 @@ use bevy_ecs::{
     prelude::*,
     system::{System, SystemInput},
 };
-use portcullis_core::{Closing, Ingress, IngressSystems, OutboxWriter};
+use portcullis_core::{Closing, Ingress, IngressSystems};
 use std::{fmt, time::Duration};
 
 /// The stations of filters in [`Ingress`], in order: two before [`Dispatch`](IngressSystems::Dispatch), behind
@@ -111,9 +112,10 @@ impl Filters {
         &mut self,
         routes: RouteSet,
         system: impl System<In = Inspect<'static>, Out = Result<(), Refusal>>,
+        exclusive: bool,
         patterns: &str,
     ) {
-        self.0.push((routes, Box::new(Owned::new(system, patterns))));
+        self.0.push((routes, Box::new(Owned::new(system, exclusive, patterns))));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -124,13 +126,13 @@ impl Filters {
     pub(crate) fn check(
         &mut self,
         world: &mut World,
-        outboxes: &mut OutboxWriter,
+        writer: &mut Writer,
         call: &Call<'_>,
     ) -> Option<Outcome> {
         let route = call.origin.route();
         self.0.iter_mut().find_map(|(routes, filter)| {
             let named = world.resource::<Routes>().contains(*routes, route);
-            named.then(|| filter.check(world, outboxes, call))?
+            named.then(|| filter.check(world, writer, call))?
         })
     }
 
@@ -141,21 +143,21 @@ impl Filters {
 
 /// A filter's system, whatever its type.
 trait Check: Send + Sync {
-    fn check(&mut self, world: &mut World, outboxes: &mut OutboxWriter, call: &Call<'_>) -> Option<Outcome>;
+    fn check(&mut self, world: &mut World, writer: &mut Writer, call: &Call<'_>) -> Option<Outcome>;
 
     fn check_change_ticks(&mut self, check: CheckChangeTicks);
 }
 
 impl<S: System<In = Inspect<'static>, Out = Result<(), Refusal>>> Check for Owned<S> {
-    fn check(&mut self, world: &mut World, outboxes: &mut OutboxWriter, call: &Call<'_>) -> Option<Outcome> {
+    fn check(&mut self, world: &mut World, writer: &mut Writer, call: &Call<'_>) -> Option<Outcome> {
         let ran = self.catch(|system| system.run_without_applying_deferred(Inspect::new(call), world));
         let outcome = match ran {
             Some(Ok(())) => None,
             // It takes the world, and has said goodbye already.
             _ if world.get::<Closing>(call.origin.connection).is_some() => Some(Outcome::Dropped),
-            Some(Err(refusal)) => Some(refuse(world, outboxes, call, &refusal)),
+            Some(Err(refusal)) => Some(refuse(world, writer, call, &refusal)),
             // Who is to keep others out and cannot, lets nobody in.
-            None => Some(fail(world, outboxes, call)),
+            None => Some(fail(world, writer, call)),
         };
         self.apply(world);
         outcome

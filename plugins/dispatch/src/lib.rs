@@ -8,6 +8,8 @@
 //! - [`add_handler`](AppDispatchExt::add_handler): any Bevy system whose first parameter is a typed [`Request`].
 //! - [`add_stream`](AppDispatchExt::add_stream): batches for hot routes, by `MessageReader<Received<T>>`.
 //! - [`Defer`] and [`Responder`]: answers that come later. [`Pusher`]: messages nobody asked for.
+//! - [`ReplyCache`], beside a session: its requests are handled once, however often its client has to ask, and answers that
+//!   were lost with a connection are sent again over the next.
 //! - Filters: systems in [`FilterSystems`] before [`Dispatch`](portcullis_core::IngressSystems::Dispatch) turn [`Packets`]
 //!   away, systems after it look at the [`Outcomes`]; [`add_filter`](AppDispatchExt::add_filter) guards single routes, in
 //!   the order of packets. [`Counters`] count them all.
@@ -57,6 +59,7 @@ mod protocol;
 mod push;
 mod rate_limit;
 mod refusal;
+mod reply_cache;
 mod request;
 mod route_set;
 mod routes;
@@ -75,6 +78,7 @@ pub use protocol::{Bad, BodyError, Content, Encode, OnBad, Outgoing, Protocol, P
 pub use push::Pusher;
 pub use rate_limit::{OnExcess, RateLimit, RateLimitPlugin, RateLimited};
 pub use refusal::Refusal;
+pub use reply_cache::{ReplyCache, ReplyLimits};
 pub use request::{RawRequest, Received, Request};
 pub use route_set::RouteSet;
 pub use routes::{Inbound, RouteId, RouteInfo, Routes, short_type_name};
@@ -101,8 +105,11 @@ impl Plugin for DispatchPlugin {
             .init_resource::<DeferLimits>()
             .init_resource::<deferred::Timeouts>()
             .init_resource::<WaitingAnswers>()
+            .init_resource::<answer::LateWriter>()
             .register_required_components::<Connection, Outstanding>()
             .add_observer(inherit_protocol)
+            .add_observer(reply_cache::bound)
+            .add_observer(reply_cache::unbound)
             .add_observer(check_change_ticks)
             .add_systems(Ingress, dispatcher::dispatch.in_set(IngressSystems::Dispatch))
             .add_systems(PreUpdate, deferred::expire.in_set(TickSystems::Watch));

@@ -84,7 +84,7 @@ pub struct Buffer(u32);
 
 impl Packets {
     /// Keeps the bytes of a read, and when it was read, for the packets in it.
-    pub fn buffer(&mut self, bytes: Vec<u8>, received: Duration) -> Buffer {
+    pub fn buffer(&mut self, bytes: impl Into<Bytes>, received: Duration) -> Buffer {
         let index = self.buffers.len() as u32;
         self.buffers.push(ReadBuffer { bytes: bytes.into(), received });
         Buffer(index)

@@ -38,6 +38,14 @@ pub trait Protocol: Send + Sync + 'static {
     /// When the value cannot be encoded; what was appended by then is cut off by the caller.
     fn write(&self, out: &mut Vec<u8>, message: Outgoing<'_>) -> Result<(), BodyError>;
 
+    /// Takes an answer for itself, in place of its peer, and gives true: what the handler of a handshake answers may be for
+    /// the protocol to act on. Default false: the answer is [written](Self::write).
+    ///
+    /// It is not asked about answers that a session [keeps](crate::ReplyCache).
+    fn take_answer(&self, _world: &mut World, _connection: Entity, _answer: &Outgoing<'_>) -> bool {
+        false
+    }
+
     /// What happens to a peer that sent something wrong. Default: it is answered.
     fn on_bad(&self, _bad: Bad) -> OnBad {
         OnBad::Answer
@@ -120,13 +128,17 @@ pub enum Bad {
     UnknownRoute,
     /// The body does not fit the route.
     Undecodable,
+    /// The id is that of another request, which is not answered yet, and which the peer has asked again before: see
+    /// [`ReplyCache`](crate::ReplyCache). The peer cannot tell their answers apart.
+    IdInUse,
 }
 
 /// What becomes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnBad {
-    /// The request is answered with a refusal of the usual code, [`Refusal::NOT_FOUND`] or [`Refusal::BAD_REQUEST`];
-    /// a notify is dropped.
+    /// The request is answered with a refusal of the usual code, [`Refusal::NOT_FOUND`] or [`Refusal::BAD_REQUEST`]; a
+    /// notify is dropped. One of [`Bad::IdInUse`] is dropped too: the answer to the first with its id is on its way, and
+    /// the peer must not have two. It counts as refused with [`Refusal::CONFLICT`].
     Answer,
     /// As [`Answer`](Self::Answer), with this code.
     Refuse(u16),

@@ -26,6 +26,8 @@ impl Refusal {
     pub const NOT_FOUND: u16 = 404;
     /// The state of things does not allow it.
     pub const CONFLICT: u16 = 409;
+    /// It was answered before, and the answer is not kept any more.
+    pub const GONE: u16 = 410;
     /// Too many requests.
     pub const TOO_MANY: u16 = 429;
     /// The handler failed.

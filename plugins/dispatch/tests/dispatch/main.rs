@@ -10,5 +10,6 @@ mod panics;
 mod plain;
 mod rate_limits;
 mod refusals;
+mod replies;
 mod time_log;
 mod timeouts;

@@ -100,9 +100,14 @@ pub fn said(app: &App, connection: Entity) -> String {
 
 /// Lets a connection ask a route, and handles it.
 pub fn ask(app: &mut App, connection: Entity, route: &str, body: &[u8]) {
+    ask_as(app, connection, 1, route, body);
+}
+
+/// As [`ask`], with this id.
+pub fn ask_as(app: &mut App, connection: Entity, id: u64, route: &str, body: &[u8]) {
     let route = app.world_mut().resource_mut::<Routes>().intern(route);
     let mut packets = app.world_mut().resource_mut::<Packets>();
     let buffer = packets.buffer(body.to_vec(), Duration::ZERO);
-    packets.push(connection, route, PacketKind::Request(1), buffer, (0, body.len() as u32));
+    packets.push(connection, route, PacketKind::Request(id), buffer, (0, body.len() as u32));
     app.world_mut().run_schedule(Ingress);
 }
