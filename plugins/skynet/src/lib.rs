@@ -47,7 +47,10 @@
 //!     .add_handler("double", double);
 //! ```
 
+pub mod crypt;
 mod frame;
+pub mod login;
+pub mod msgserver;
 mod plugin;
 mod protocol;
 mod raw;

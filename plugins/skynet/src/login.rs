@@ -1,0 +1,3 @@
+//! skynet's login server: its lines.
+
+pub mod wire;

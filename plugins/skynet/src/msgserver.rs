@@ -1,0 +1,3 @@
+//! skynet's msgserver: its frames.
+
+pub mod wire;
