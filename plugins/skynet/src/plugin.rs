@@ -147,7 +147,8 @@ impl Plugin for SkynetPlugin {
         for configure in &self.configure {
             configure(&mut listener);
         }
-        if let Some(address) = self.address {
+        // One of the app's own stays: it may be the one with the certificate.
+        if let Some(address) = self.address.filter(|_| !listener.contains::<Listener>()) {
             // Last, so that the policies are there before the first connection is.
             listener.insert(Listener::new(address, Framing::BE16));
             world.flush();
