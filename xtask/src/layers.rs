@@ -30,6 +30,7 @@ const CRATES: &[(&str, Layer)] = &[
     ("portcullis_session", Layer::Pipe),
     ("portcullis_dispatch", Layer::Pipe),
     ("portcullis_room", Layer::Pipe),
+    ("portcullis_accounts", Layer::Pipe),
     ("portcullis_native", Layer::Protocol),
     ("portcullis_skynet", Layer::Protocol),
     ("portcullis_pomelo", Layer::Protocol),
@@ -44,6 +45,8 @@ const OUTSIDE: &[&str] = &["xtask"];
 /// Crates of one layer that know each other all the same, the user first.
 const NEIGHBOURS: &[(&str, &str)] = &[
     ("portcullis_dispatch", "portcullis_session"),
+    ("portcullis_accounts", "portcullis_dispatch"),
+    ("portcullis_accounts", "portcullis_session"),
     ("portcullis_room", "portcullis_dispatch"),
     ("portcullis_room", "portcullis_session"),
 ];
