@@ -1,16 +1,19 @@
 //! A client without a socket: what to send, and what the bytes that came mean.
 
 use crate::{
-    ClientError, Manifest, body,
+    ClientError, KeepLimits, Manifest, body,
+    unanswered::{Asked, Unanswered},
     wire::{ClientFrame, ServerFrame, WireError},
 };
 use bytes::Bytes;
 use portcullis_core::{Assembler, Framing};
 use portcullis_dispatch::{BodyError, Inbound, short_type_name};
+use portcullis_session::Ticket;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-/// The client's side of one connection: bytes in, events out; values in, bytes out. No socket, no clock, no threads.
+/// The client's side of a connection, and of those that [take its place](crate::login): bytes in, events out; values in,
+/// bytes out. No socket, no clock, no threads.
 ///
 /// Both clients are skins around it; a test can drive it over memory.
 ///
@@ -39,8 +42,14 @@ pub struct ClientCodec {
     incoming: VecDeque<Bytes>,
     broken: Option<WireError>,
     welcomed: bool,
+    /// Zero when the highest was used.
     next_id: u32,
     max_frame: usize,
+    pub(crate) unanswered: Unanswered,
+    pub(crate) keep: Option<KeepLimits>,
+    pub(crate) ticket: Option<Ticket>,
+    /// The connection was lost, and what was not answered has not been sent again yet.
+    pub(crate) held: bool,
 }
 
 /// What a server said.
@@ -72,6 +81,20 @@ pub enum ClientEvent {
         /// Why, for people.
         message: String,
     },
+    /// A login has succeeded. From here on requests that are not answered are kept, for the next connection.
+    LoggedIn {
+        /// Its id.
+        id: u32,
+    },
+    /// We are back in our session: now [send again](ClientCodec::resend) what has not been answered.
+    Resumed,
+    /// We are not. [`Refusal::UNAUTHORIZED`](portcullis_dispatch::Refusal::UNAUTHORIZED) is for ever: log in anew.
+    NotResumed {
+        /// Why, for programs.
+        code: u16,
+        /// Why, for people.
+        message: String,
+    },
     /// A message nobody asked for.
     Pushed(Push),
     /// The answer to a ping.
@@ -86,7 +109,7 @@ pub enum ClientEvent {
 }
 
 /// A body that was received.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body(pub Bytes);
 
 impl Body {
@@ -132,6 +155,10 @@ impl ClientCodec {
             welcomed: false,
             next_id: 1,
             max_frame: 16 * 1024 * 1024,
+            unanswered: Unanswered::default(),
+            keep: Some(KeepLimits::default()),
+            ticket: None,
+            held: false,
         }
     }
 
@@ -158,25 +185,58 @@ impl ClientCodec {
         ClientFrame::Hello(self.manifest.identity()).write(out)
     }
 
-    /// Appends a request, and gives the id that comes back with its answer.
+    /// Appends a request, and gives the id that comes back with its answer. When we have logged in it is kept too.
     ///
     /// # Errors
-    /// When the manifest has no such request, or the body cannot be encoded; nothing is appended then.
+    /// When the manifest has no such request, the body cannot be encoded, or too many are kept; nothing is appended
+    /// then.
     pub fn request<Req: Serialize + ?Sized>(
         &mut self,
         out: &mut Vec<u8>,
         route: &str,
         body: &Req,
     ) -> Result<u32, ClientError> {
+        self.ask(out, route, body, None)
+    }
+
+    /// A request that is not kept if it says what it is.
+    pub(crate) fn ask<Req: Serialize + ?Sized>(
+        &mut self,
+        out: &mut Vec<u8>,
+        route: &str,
+        body: &Req,
+        asked: Option<Asked>,
+    ) -> Result<u32, ClientError> {
         let (number, Inbound::Handler { request, .. }) = self.inbound("request", route)? else {
             return Err(not_in_manifest("request", route));
         };
         check::<Req>(route, request)?;
-        let id = self.next_id;
+        let (id, start) = (self.free_id()?, out.len());
         let frame = ClientFrame::Request { id, route: number, body: &[] };
         frame.write_with(out, |out| body::encode(out, body))?;
+        match (asked, self.keep) {
+            (None, Some(limits)) if self.ticket.is_some() => {
+                let frame = out.get(start..).unwrap_or_default();
+                let kept = self.unanswered.keep(id, frame, limits);
+                if kept.is_err() || self.held {
+                    out.truncate(start);
+                }
+                kept?;
+            }
+            (asked, _) => self.unanswered.note(id, asked.unwrap_or(Asked::Once)),
+        }
         self.next_id = id.wrapping_add(1);
         Ok(id)
+    }
+
+    /// An id that is not in use. A session's ids only go up, for it knows its requests by them; without one they begin
+    /// again, after four billion requests.
+    fn free_id(&self) -> Result<u32, ClientError> {
+        if self.next_id == 0 && self.ticket.is_some() {
+            return Err(ClientError::IdsUsedUp);
+        }
+        let mut free = (self.next_id.max(1)..=u32::MAX).chain(1..=u32::MAX);
+        free.find(|&id| !self.unanswered.contains(id)).ok_or(ClientError::IdsUsedUp)
     }
 
     /// Makes sure that this type is what the manifest says a request is answered with.
@@ -190,7 +250,8 @@ impl ClientCodec {
         }
     }
 
-    /// Appends a message that wants no answer: a notify of the manifest, or a request whose answer nobody needs.
+    /// Appends a message that wants no answer: a notify of the manifest, or a request whose answer nobody needs. One that
+    /// is lost with a connection is lost, as is what is said before we [are back](Self::resend).
     ///
     /// # Errors
     /// When the manifest has no such message, or the body cannot be encoded; nothing is appended then.
@@ -203,8 +264,12 @@ impl ClientCodec {
         let (number, Inbound::Stream { body: taken } | Inbound::Handler { request: taken, .. }) =
             self.inbound("notify", route)?;
         check::<T>(route, taken)?;
-        let frame = ClientFrame::Notify { route: number, body: &[] };
-        Ok(frame.write_with(out, |out| body::encode(out, body))?)
+        let (frame, start) = (ClientFrame::Notify { route: number, body: &[] }, out.len());
+        frame.write_with(out, |out| body::encode(out, body))?;
+        if self.held {
+            out.truncate(start);
+        }
+        Ok(())
     }
 
     /// Appends a sign of life.
@@ -236,33 +301,42 @@ impl ClientCodec {
     /// # Errors
     /// When the server does not keep to the protocol. Nothing more can be read then.
     pub fn next_event(&mut self) -> Result<Option<ClientEvent>, WireError> {
-        let Some(payload) = self.incoming.pop_front() else {
-            return self.broken.clone().map_or(Ok(None), Err);
-        };
-        let event = self.event(&payload);
-        if let Err(error) = &event {
-            self.incoming.clear();
-            self.broken = Some(error.clone());
+        while let Some(payload) = self.incoming.pop_front() {
+            match self.event(&payload) {
+                Ok(None) => {}
+                Ok(event) => return Ok(event),
+                Err(error) => {
+                    self.incoming.clear();
+                    self.broken = Some(error.clone());
+                    return Err(error);
+                }
+            }
         }
-        event.map(Some)
+        self.broken.clone().map_or(Ok(None), Err)
     }
 
-    fn event(&mut self, payload: &Bytes) -> Result<ClientEvent, WireError> {
+    /// Forgets what came over the connection before.
+    pub(crate) fn begin_anew(&mut self) {
+        self.assembler = Assembler::new(Framing::LE32);
+        self.incoming.clear();
+        self.broken = None;
+        self.welcomed = false;
+    }
+
+    fn event(&mut self, payload: &Bytes) -> Result<Option<ClientEvent>, WireError> {
         let frame = ServerFrame::read(payload)?;
         let of_handshake = matches!(frame, ServerFrame::Welcome { .. } | ServerFrame::Reject { .. });
         if of_handshake == self.welcomed && !matches!(frame, ServerFrame::Bye { .. }) {
             return Err(WireError::OutOfTurn(frame.kind()));
         }
-        Ok(match frame {
+        Ok(Some(match frame {
             ServerFrame::Welcome { heartbeat } => {
                 self.welcomed = true;
                 ClientEvent::Welcome { heartbeat }
             }
             ServerFrame::Reject { message } => ClientEvent::Rejected { message: message.to_owned() },
-            ServerFrame::Reply { id, body } => ClientEvent::Reply { id, body: Body(payload.slice_ref(body)) },
-            ServerFrame::Refusal { id, code, message } => {
-                ClientEvent::Refused { id, code, message: message.to_owned() }
-            }
+            ServerFrame::Reply { id, body } => return self.replied(id, Body(payload.slice_ref(body))),
+            ServerFrame::Refusal { id, code, message } => return Ok(self.refused(id, code, message)),
             ServerFrame::Push { route: number, body } => {
                 let messages = self.manifest.get_number(number).ok_or(WireError::Route(number))?;
                 let type_name = messages.push.ok_or(WireError::Route(number))?;
@@ -275,7 +349,7 @@ impl ClientCodec {
                 let reason = (!reason.is_empty()).then(|| reason.to_owned());
                 ClientEvent::Bye { cause: cause.to_owned(), reason }
             }
-        })
+        }))
     }
 }
 

@@ -56,6 +56,21 @@ pub enum ClientError {
         /// The type that was asked for.
         given: &'static str,
     },
+    /// More requests wait for an answer than are kept for another connection: this one was not sent.
+    #[error("too many requests wait for an answer: {requests} of {bytes} bytes are kept")]
+    TooManyUnanswered {
+        /// How many are kept.
+        requests: usize,
+        /// Their frames, in bytes.
+        bytes: usize,
+    },
+    /// All ids of the session are used up, after four billion requests: log in over a new connection.
+    #[error("the session has no more ids for requests: log in anew")]
+    IdsUsedUp,
+    /// The session is over, or the server does not know us any more. Connect and log in anew; what was asked and not
+    /// answered may have happened or not.
+    #[error("the session is over: log in anew")]
+    LogInAnew,
     /// A value could not be encoded, or what came could not be decoded.
     #[error("a body that does not fit: {0}")]
     Body(#[from] BodyError),
@@ -69,6 +84,40 @@ impl ClientError {
     pub fn cause(&self) -> Option<Cause> {
         let Self::Closed { cause: label, .. } = self else { return None };
         Cause::ALL.into_iter().find(|cause| cause.label() == label)
+    }
+
+    /// Whether the connection was lost, so that another may take its place. Not where the server has said that it wants
+    /// no more of us: `requested`, `kicked`, `replaced`, `malformed`, `frame_too_large`, `incompatible`, `http`,
+    /// `shutdown`, and whatever is not known here.
+    ///
+    /// ```
+    /// use portcullis_native::ClientError;
+    ///
+    /// let closed = |cause: &str| ClientError::Closed { cause: cause.to_owned(), reason: None };
+    /// assert!(closed("peer_closed").is_loss());
+    /// assert!(closed("idle").is_loss());
+    /// assert!(!closed("kicked").is_loss());
+    /// ```
+    pub fn is_loss(&self) -> bool {
+        match self {
+            Self::Connect(_) | Self::Io(_) => true,
+            Self::Closed { .. } => matches!(
+                self.cause(),
+                Some(
+                    Cause::PeerClosed
+                        | Cause::Reset
+                        | Cause::Idle
+                        | Cause::HandshakeTimeout
+                        | Cause::HeartbeatTimeout
+                        | Cause::LoginTimeout
+                        | Cause::SlowConsumer
+                        | Cause::WriteStalled
+                        | Cause::TlsFailed
+                        | Cause::Refused
+                )
+            ),
+            _ => false,
+        }
     }
 
     /// The code of a refusal.

@@ -11,6 +11,8 @@
 //! - [`Manifest`]: the protocol's name, version and messages. Client and server compare theirs in the handshake, so
 //!   that a client built from other types is turned away by name, and never half understood.
 //! - [`wire`]: the format, pure, with its table. [`ClientCodec`]: a client without a socket.
+//! - Clients that [log in](login), lose the connection, and come back to their session and to the answers they have
+//!   missed: each request that they send is handled once, and answered once.
 //! - With the feature `client`: `client::Client` over tokio, and `client::blocking::Client` over std alone.
 //!
 //! **What it promises.** One answer for each request, in the order of the requests of a connection where their
@@ -56,16 +58,20 @@ mod connection;
 mod decode;
 mod error;
 mod guard;
+pub mod login;
 mod manifest;
 mod protocol;
 mod tables;
+mod unanswered;
 pub mod wire;
 
 pub use codec::{Body, ClientCodec, ClientEvent, Push};
 pub use connection::NativeState;
 pub use error::ClientError;
 pub use manifest::{Manifest, Messages};
+pub use portcullis_session::{Credentials, Ticket};
 pub use tables::ManifestFault;
+pub use unanswered::KeepLimits;
 
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
@@ -232,7 +238,8 @@ impl Plugin for NativePlugin {
             speaks
         });
         listener.insert(speaks);
-        if let Some(address) = self.address {
+        // One of the app's own stays: it may be the one with the certificate.
+        if let Some(address) = self.address.filter(|_| !listener.contains::<Listener>()) {
             // Last, so that the policies are there before the first connection is.
             listener.insert(Listener::new(address, Framing::LE32));
             world.flush();

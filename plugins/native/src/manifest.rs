@@ -1,7 +1,11 @@
 //! The manifest: all that two peers may say to each other.
 
-use crate::wire::{FORMAT, Identity};
+use crate::{
+    login,
+    wire::{FORMAT, Identity},
+};
 use portcullis_dispatch::{Inbound, Routes, short_type_name};
+use portcullis_session::{Credentials, Ticket};
 use std::{borrow::Cow, fmt, sync::Arc};
 
 /// The name and version of a game's protocol, and its messages: by route, with the names of their types.
@@ -82,6 +86,23 @@ impl Manifest {
             );
         }
         self
+    }
+
+    /// The requests of `AccountLoginPlugin` in `portcullis_accounts`: those of [`login`](crate::login). A server that has
+    /// that plugin has them in its manifest, so a client that is to speak with it needs them in its own.
+    ///
+    /// ```
+    /// use portcullis_native::{Manifest, login};
+    ///
+    /// let manifest = Manifest::new("arena", 1).with_login();
+    /// assert!(manifest.get(login::RESUME).is_some());
+    /// ```
+    #[must_use]
+    pub fn with_login(self) -> Self {
+        self.request::<Credentials, Ticket>(login::REGISTER)
+            .request::<Credentials, Ticket>(login::LOGIN)
+            .request::<Ticket, Ticket>(login::RESUME)
+            .request::<(), ()>(login::LOGOUT)
     }
 
     fn inbound(mut self, route: &str, inbound: Inbound) -> Self {

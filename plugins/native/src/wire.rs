@@ -70,6 +70,9 @@ pub enum WireError {
     /// A push on a route for which the manifest has none.
     #[error("a push on route {0}, for which the manifest has none")]
     Route(u16),
+    /// What should have brought a ticket brought something else.
+    #[error("an answer to a login that is no ticket")]
+    Ticket,
     /// The frame is larger than the receiver allows, or than 32 bits can say.
     #[error("a frame of {0} bytes, which is too large")]
     TooLarge(usize),

@@ -66,6 +66,8 @@ impl Talk {
             ClientEvent::Rejected { message } => self.rejected = Some(message),
             ClientEvent::Reply { id, body } => self.answer(id, Ok(body)),
             ClientEvent::Refused { id, code, message } => self.answer(id, Err(Refusal::new(code, message))),
+            // A test asks for tickets itself, by requests like any other.
+            ClientEvent::LoggedIn { .. } | ClientEvent::Resumed | ClientEvent::NotResumed { .. } => {}
             ClientEvent::Pushed(push) => self.pushes.push_back(push),
             ClientEvent::Pong => self.pongs += 1,
             ClientEvent::Bye { cause: label, reason } => {

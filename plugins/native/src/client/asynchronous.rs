@@ -1,36 +1,28 @@
 //! A client for programs with tokio: many requests at once, signs of life by itself.
 
 use super::{
-    ClientSettings, LAST_WORDS, READ_SIZE, gone, handshake, io_error,
+    ClientSettings, LAST_WORDS, codec, logged_out,
     shared::{Forget, Shared},
+    task,
 };
-use crate::{Body, ClientCodec, ClientError, Manifest, Push};
+use crate::{Body, ClientCodec, ClientError, Credentials, Manifest, Push, login};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpStream, ToSocketAddrs,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    sync::{mpsc, oneshot},
-    task::{AbortHandle, JoinHandle},
+    net::{ToSocketAddrs, lookup_host},
+    sync::oneshot,
+    task::JoinHandle,
     time::{Instant, timeout, timeout_at},
 };
 
-/// Frames that may wait to be written before those who send more have to wait.
-const UNSENT_FRAMES: usize = 256;
-/// Bytes that are put together to one write.
-const WRITE_SIZE: usize = 64 * 1024;
-
-/// A connection to a server, inside a tokio runtime with I/O and time. All calls may be made at once, by many tasks.
+/// A connection to a server, and after a [login](Self::log_in) the session behind it, which outlives connections. Inside a
+/// tokio runtime with I/O and time. All calls may be made at once, by many tasks.
 ///
-/// A task of its own shows the server that it is alive. Dropped, it ends the connection at once; [`close`](Self::close)
-/// sends what is queued.
+/// A task of its own shows the server that it is alive, and comes back when the connection is lost. Dropped, it ends the
+/// connection at once; [`close`](Self::close) sends what is queued.
 pub struct Client {
     shared: Arc<Shared>,
-    frames: mpsc::Sender<Vec<u8>>,
-    tasks: Tasks,
+    task: Task,
     settings: ClientSettings,
 }
 
@@ -52,55 +44,72 @@ impl Client {
         manifest: &Manifest,
         settings: ClientSettings,
     ) -> Result<Self, ClientError> {
-        let mut codec = ClientCodec::new(manifest.clone());
-        let greeting = greet(address, &mut codec);
-        let (stream, heartbeat) =
+        let shared = Shared::new(codec(manifest, &settings), settings.push_capacity);
+        let greeting = async {
+            let addresses = lookup_host(address).await;
+            let addresses: Vec<_> =
+                addresses.map_err(|error| ClientError::Connect(Arc::new(error)))?.collect();
+            let stream = task::greet(&addresses, &shared).await?;
+            Ok::<_, ClientError>((addresses, stream))
+        };
+        let (addresses, stream) =
             timeout(settings.connect_timeout, greeting).await.map_err(|_| ClientError::Timeout)??;
-        let (reader, writer) = stream.into_split();
-        let (frames, queue) = mpsc::channel(UNSENT_FRAMES);
-        let shared = Shared::new(codec, settings.push_capacity);
-        let writer = tokio::spawn(write(writer, queue, heartbeat));
-        let reader = tokio::spawn(read(reader, Arc::clone(&shared), writer.abort_handle()));
-        Ok(Self { shared, frames, tasks: Tasks { reader, writer }, settings })
+        let task = tokio::spawn(task::run(stream, Arc::clone(&shared), addresses, settings));
+        Ok(Self { shared, task: Task(task), settings })
+    }
+
+    /// Logs in with a name and a password, on a server with `AccountLoginPlugin`: see [`login`]. From then on the client
+    /// outlives its connection. Requests that wait at that moment do not.
+    ///
+    /// # Errors
+    /// [`Refused`](ClientError::Refused) with 401 for a wrong name or password; its table is with the plugin. Others as
+    /// of [`request`](Self::request).
+    pub async fn log_in(&self, credentials: &Credentials) -> Result<(), ClientError> {
+        self.ask(|codec, out| codec.log_in(out, credentials)).await.map(drop)
+    }
+
+    /// As [`log_in`](Self::log_in), and makes the account first.
+    ///
+    /// # Errors
+    /// As of [`log_in`](Self::log_in); 409 when there is such an account, 403 when the server makes none for strangers.
+    pub async fn register(&self, credentials: &Credentials) -> Result<(), ClientError> {
+        self.ask(|codec, out| codec.register(out, credentials)).await.map(drop)
+    }
+
+    /// Ends the session, and closes. Dropping or [closing](Self::close) the client leaves the session waiting for it.
+    ///
+    /// # Errors
+    /// When nobody is logged in, or the server cannot be told.
+    pub async fn log_out(self) -> Result<(), ClientError> {
+        let answer = logged_out(self.request(login::LOGOUT, &()).await);
+        self.close().await;
+        answer
     }
 
     /// Asks, and waits for the answer.
     ///
     /// # Errors
     /// [`Refused`](ClientError::Refused) when the server answers with an error; others when the manifest has no such
-    /// request, no answer comes in time, or the connection ends.
+    /// request, no answer comes in time, too many wait for one, or the connection ends for good.
     pub async fn request<Req, Rep>(&self, route: &str, body: &Req) -> Result<Rep, ClientError>
     where
         Req: Serialize + ?Sized,
         Rep: DeserializeOwned,
     {
-        let (answer, answered) = oneshot::channel();
-        let mut frame = Vec::new();
-        let id = {
-            let mut state = self.shared.alive()?;
-            state.codec.check_reply::<Rep>(route)?;
-            let id = state.codec.request(&mut frame, route, body)?;
-            state.pending.insert(id, answer);
-            id
-        };
-        let _forgotten = Forget { shared: &self.shared, id };
-        let exchange = async {
-            self.send(frame).await?;
-            answered.await.map_err(|_| self.shared.why())?
-        };
-        let body: Body =
-            timeout(self.settings.request_timeout, exchange).await.map_err(|_| ClientError::Timeout)??;
-        Ok(body.decode()?)
+        let body = self.ask(|codec, out| {
+            codec.check_reply::<Rep>(route)?;
+            codec.request(out, route, body)
+        });
+        Ok(body.await?.decode()?)
     }
 
-    /// Says something that wants no answer. Waits only while the connection takes no more.
+    /// Says something that wants no answer. Waits only while the connection takes no more. It is lost if the connection is
+    /// lost just then, or while there is none.
     ///
     /// # Errors
     /// When the manifest has no such message, or the connection has ended.
     pub async fn notify<T: Serialize + ?Sized>(&self, route: &str, body: &T) -> Result<(), ClientError> {
-        let mut frame = Vec::new();
-        self.shared.alive()?.codec.notify(&mut frame, route, body)?;
-        self.send(frame).await
+        self.shared.say(|state| state.codec.notify(&mut state.out, route, body)).await
     }
 
     /// Waits this long for a message that nobody asked for. Gives none when none came.
@@ -142,20 +151,36 @@ impl Client {
         self.shared.state().pushes.dropped()
     }
 
-    /// Sends what is queued, then closes.
+    /// Sends what is queued, then closes. While there is no connection nothing is.
     pub async fn close(self) {
-        let Self { frames, mut tasks, .. } = self;
-        drop(frames);
-        let _ = timeout(LAST_WORDS, &mut tasks.writer).await;
-        let _ = timeout(LAST_WORDS, &mut tasks.reader).await;
+        let Self { shared, mut task, .. } = self;
+        let connected = {
+            let mut state = shared.state();
+            state.closing = true;
+            state.is_welcome()
+        };
+        shared.unsent.notify_one();
+        if connected {
+            let _ = timeout(LAST_WORDS, &mut task.0).await;
+        }
     }
 
-    async fn send(&self, frame: Vec<u8>) -> Result<(), ClientError> {
-        if self.frames.send(frame).await.is_ok() {
-            return Ok(());
-        }
-        // Nothing can be written any more; what was read last says why.
-        timeout(LAST_WORDS, self.closed()).await.map_or_else(|_| Err(gone()), Err)
+    /// Asks, and waits for the answer; a login's is empty.
+    async fn ask(
+        &self,
+        ask: impl FnOnce(&mut ClientCodec, &mut Vec<u8>) -> Result<u32, ClientError>,
+    ) -> Result<Body, ClientError> {
+        let deadline = Instant::now() + self.settings.request_timeout;
+        let (answer, answered) = oneshot::channel();
+        let asking = self.shared.say(|state| {
+            let id = ask(&mut state.codec, &mut state.out)?;
+            state.pending.insert(id, answer);
+            Ok(id)
+        });
+        let id = timeout_at(deadline, asking).await.map_err(|_| ClientError::Timeout)??;
+        let _forgotten = Forget { shared: &self.shared, id };
+        let answer = timeout_at(deadline, answered).await.map_err(|_| ClientError::Timeout)?;
+        answer.map_err(|_| self.shared.why())?
     }
 }
 
@@ -165,77 +190,10 @@ impl fmt::Debug for Client {
     }
 }
 
-struct Tasks {
-    reader: JoinHandle<()>,
-    writer: JoinHandle<()>,
-}
+struct Task(JoinHandle<()>);
 
-impl Drop for Tasks {
+impl Drop for Task {
     fn drop(&mut self) {
-        self.reader.abort();
-        self.writer.abort();
+        self.0.abort();
     }
-}
-
-async fn greet(
-    address: impl ToSocketAddrs,
-    codec: &mut ClientCodec,
-) -> Result<(TcpStream, Duration), ClientError> {
-    let connected = TcpStream::connect(address).await;
-    let mut stream = connected.map_err(|error| ClientError::Connect(Arc::new(error)))?;
-    stream.set_nodelay(true).map_err(io_error)?;
-    let mut hello = Vec::new();
-    codec.hello(&mut hello)?;
-    stream.write_all(&hello).await.map_err(io_error)?;
-    let mut buffer = [0; 1024];
-    loop {
-        if let Some(heartbeat) = handshake(codec)? {
-            return Ok((stream, heartbeat));
-        }
-        match stream.read(&mut buffer).await.map_err(io_error)? {
-            0 => return Err(gone()),
-            count => codec.feed(buffer.get(..count).unwrap_or_default()),
-        }
-    }
-}
-
-/// Ends with the connection, and takes the writing task with it.
-async fn read(mut socket: OwnedReadHalf, shared: Arc<Shared>, writer: AbortHandle) {
-    let mut buffer = vec![0; READ_SIZE];
-    // What came with the Welcome is there already.
-    let mut taken = shared.take(&[]);
-    while taken.is_ok() {
-        taken = match socket.read(&mut buffer).await {
-            Ok(0) => Err(gone()),
-            Ok(count) => shared.take(buffer.get(..count).unwrap_or_default()),
-            Err(error) => Err(io_error(error)),
-        };
-    }
-    if let Err(error) = taken {
-        shared.end(error);
-    }
-    writer.abort();
-}
-
-async fn write(mut socket: OwnedWriteHalf, mut frames: mpsc::Receiver<Vec<u8>>, heartbeat: Duration) {
-    let mut ping = Vec::new();
-    // A frame without fields always has a place on the wire.
-    let _ = crate::wire::ClientFrame::Ping.write(&mut ping);
-    loop {
-        let mut bytes = match timeout(heartbeat, frames.recv()).await {
-            Ok(Some(frame)) => frame,
-            Ok(None) => break,
-            Err(_) => ping.clone(),
-        };
-        while bytes.len() < WRITE_SIZE
-            && let Ok(more) = frames.try_recv()
-        {
-            bytes.extend_from_slice(&more);
-        }
-        if socket.write_all(&bytes).await.is_err() {
-            // The reader finds out why.
-            return;
-        }
-    }
-    let _ = socket.shutdown().await;
 }
