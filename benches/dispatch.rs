@@ -2,15 +2,22 @@
 //!
 //! `cargo bench --bench dispatch`. Time per element is time per message. 10,000 connections; each run of the schedule
 //! gets 100 reads of different connections.
+//!
+//! The `counted` ones differ in the session only, and in what it keeps: the first has none.
 
 use bevy_ecs::prelude::*;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use portcullis::{
-    core::{Assembler, CorePlugin, Framing, Funnel, Inbound, Line, Link, Opening, TimeSource},
-    dispatch::DispatchPlugin,
+    core::{
+        Arrivals, Assembler, BoundTo, CorePlugin, Framing, Funnel, Inbound, IngressSystems, Line, Link,
+        Opening, TimeSource,
+    },
+    dispatch::{
+        BodyError, Content, DispatchPlugin, Outgoing, PacketKind, Packets, Protocol, Protocols, ReplyCache,
+        ReplyLimits, RouteId, Routes, Speaks,
+    },
     gate::{GatePlugin, MaxConnections},
     prelude::*,
-    skynet::SkynetListener,
 };
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
@@ -44,7 +51,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(plugin: SkynetPlugin, add: impl FnOnce(&mut App)) -> Self {
+    fn new<M>(plugin: impl bevy_app::Plugins<M>, add: impl FnOnce(&mut App)) -> Self {
         let mut app = App::new();
         let core = CorePlugin { time: TimeSource::real(), runner: false };
         let gate = GatePlugin { max_connections: MaxConnections(CONNECTIONS), ..GatePlugin::default() };
@@ -53,8 +60,7 @@ impl Bench {
         app.finish();
         app.cleanup();
         let world = app.world_mut();
-        let listener =
-            world.query_filtered::<Entity, With<SkynetListener>>().single(world).expect("one gate");
+        let listener = world.query_filtered::<Entity, With<Speaks>>().single(world).expect("one gate");
         let agent = world.spawn(Agent).id();
         let funnel = world.resource::<Funnel>().clone();
         let connections: Vec<Entity> = (0..CONNECTIONS).map(|_| open(&funnel, listener)).collect();
@@ -68,10 +74,35 @@ impl Bench {
         Self { app, funnel, connections, next: 0 }
     }
 
+    /// Gives each connection a session.
+    fn bind<B: Bundle>(mut self, session: impl Fn() -> B) -> Self {
+        let world = self.app.world_mut();
+        for &connection in &self.connections {
+            let session = world.spawn(session()).id();
+            world.entity_mut(connection).insert(BoundTo(session));
+        }
+        self
+    }
+
+    /// So many connections speak, and the others are silent.
+    fn only(mut self, connections: usize) -> Self {
+        self.connections.truncate(connections);
+        self
+    }
+
+    /// Lets each connection ask a few times, until all its memory is there.
+    fn warm(mut self, wire: &[u8], reads: usize) -> Self {
+        for _ in 0..reads * self.connections.len() / READS {
+            self.feed(wire);
+            self.run();
+        }
+        self
+    }
+
     /// Puts reads into the queue, each of another connection.
     fn feed(&mut self, wire: &[u8]) {
         for _ in 0..READS {
-            self.next = (self.next + 7919) % CONNECTIONS;
+            self.next = (self.next + 7919) % self.connections.len();
             let (frames, result) = Assembler::new(Framing::BE16).feed(wire, 65_535);
             result.expect("small frames");
             let connection = self.connections[self.next];
@@ -97,6 +128,63 @@ fn open(funnel: &Funnel, listener: Entity) -> Entity {
         opened_at: Duration::ZERO,
     })));
     connection
+}
+
+/// Frames as skynet's raw ones, and each is a request with the next id of its connection.
+struct Counted;
+
+/// The last id of a connection.
+#[derive(Component, Default)]
+struct LastId(u64);
+
+impl Protocol for Counted {
+    fn name(&self) -> &'static str {
+        "counted"
+    }
+
+    fn read(
+        &self,
+        _: RouteId,
+        _: &[u8],
+        _: &mut dyn FnMut(&mut dyn erased_serde::Deserializer<'_>) -> Result<(), erased_serde::Error>,
+    ) -> Result<(), BodyError> {
+        Err(BodyError::new("there is no codec"))
+    }
+
+    fn write(&self, out: &mut Vec<u8>, message: Outgoing<'_>) -> Result<(), BodyError> {
+        let Outgoing::Reply { body: Content::Raw(bytes), .. } = message else {
+            return Err(BodyError::new("there is no codec"));
+        };
+        out.extend_from_slice(&(bytes.len() as u16).to_be_bytes());
+        out.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+fn counted(app: &mut App) {
+    let world = app.world_mut();
+    let speaks = world.get_resource_or_init::<Protocols>().add(Counted);
+    let echo = world.get_resource_or_init::<Routes>().intern("echo");
+    world.spawn(speaks);
+    let decode = move |mut arrivals: ResMut<Arrivals>,
+                       mut packets: ResMut<Packets>,
+                       mut connections: Query<&mut LastId>| {
+        arrivals.take_if(
+            |_| true,
+            |arrival| {
+                let Ok(mut last) = connections.get_mut(arrival.connection) else { return };
+                let (data, spans) = arrival.frames.into_parts();
+                let buffer = packets.buffer(data, arrival.received);
+                for span in spans {
+                    last.0 += 1;
+                    packets.push(arrival.connection, echo, PacketKind::Request(last.0), buffer, span);
+                }
+            },
+        );
+    };
+    app.register_required_components::<Connection, LastId>()
+        .add_systems(Ingress, decode.in_set(IngressSystems::Decode))
+        .add_raw_handler("echo", raw_echo);
 }
 
 fn raw_echo(request: RawRequest) {
@@ -164,6 +252,18 @@ fn handlers(criterion: &mut Criterion) {
         app.add_raw_handler("echo", raw_echo);
     });
     measure(criterion, "raw handler, 64 bytes", raw, &frame(&[7; 64]));
+    let alone = Bench::new(counted, |_| ());
+    measure(criterion, "counted, no session, 64 bytes", alone, &frame(&[7; 64]));
+    let bound = Bench::new(counted, |_| ()).bind(|| ());
+    measure(criterion, "counted, session, 64 bytes", bound, &frame(&[7; 64]));
+    let limits = ReplyLimits::default();
+    let reads = 2 * limits.expired_number / 32 + 2;
+    for speak in [100, CONNECTIONS] {
+        let kept = Bench::new(counted, |_| ()).bind(|| ReplyCache::new(limits)).only(speak);
+        let kept = kept.warm(&frame(&[7; 64]).repeat(32), reads);
+        let name = format!("counted, {speak} sessions that keep answers, 64 bytes");
+        measure(criterion, &name, kept, &frame(&[7; 64]));
+    }
     let shared = Bench::new(SkynetPlugin::raw("echo"), |app| {
         app.add_handler("echo", shared_echo);
     });

@@ -7,6 +7,7 @@
 //! | wire | request | word | reply |
 //! |---|---|---|---|
 //! | be16 | `u16` length, payload | the payload's first eight bytes | as it was sent |
+//! | msgserver | `u16` length, content, session | the last eight bytes, the session among them | of raw as it was sent; else with a 1 before the session |
 //! | Pomelo | package: message: id, route by name, JSON body | the package's head, the message's flag and id | of raw as it was sent; else package: message: id, the same body |
 //!
 //! In WebSocket messages all of it is masked on its way to the server and plain on its way back.
@@ -23,6 +24,8 @@ const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 /// Bytes of a word.
 const WORD: usize = 8;
+/// Bytes of a session of msgserver's.
+const SESSION: usize = 4;
 /// Templates are stamped and checked so that an id is three bytes long at any number.
 const IDS: std::ops::Range<u64> = 0x4000..0x20_0000;
 
@@ -42,6 +45,24 @@ impl Frames {
                 let payload: Vec<u8> = [0; WORD].into_iter().chain(filler).collect();
                 let frame = [&(payload.len() as u16).to_be_bytes()[..], &payload].concat();
                 (Template::new(frame.clone(), 2, [0; 4], most), Template::new(frame, 2, [0; 4], 1))
+            }
+            Wire::MsgServer => {
+                let content: Vec<u8> = (SESSION..usize::from(payload).max(WORD)).map(|at| at as u8).collect();
+                let framed = |parts: [&[u8]; 2]| {
+                    let payload = parts.concat();
+                    let frame = [&(payload.len() as u16).to_be_bytes()[..], &payload].concat();
+                    let at = frame.len() - WORD;
+                    (frame, at)
+                };
+                let (asked, asked_at) = framed([&content, &[0; SESSION]]);
+                let (answered, answered_at) = match subject {
+                    Subject::Raw => (asked.clone(), asked_at),
+                    Subject::Inline | Subject::Thread => framed([&content, &[1, 0, 0, 0, 0]]),
+                };
+                (
+                    Template::new(asked, asked_at, [0; 4], most),
+                    Template::new(answered, answered_at, [0; 4], 1),
+                )
             }
             Wire::PomeloTcp | Wire::PomeloWs | Wire::PomeloTls => {
                 let body = body(payload);
@@ -125,6 +146,9 @@ impl Template {
 fn stamp(wire: Wire, number: u64) -> u64 {
     if wire == Wire::Be16 {
         return number;
+    }
+    if wire == Wire::MsgServer {
+        return u64::from((number as u32).swap_bytes()) << 32;
     }
     // Base 128, least first: three bytes behind the four of the package's head and the message's flag.
     let id = IDS.start + number % (IDS.end - IDS.start);

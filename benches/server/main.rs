@@ -19,6 +19,7 @@
 //! | `100x32` | 100 connections, 32 requests each: many frames a read, where the server's own work shows |
 //! | `churn` | connect, one frame, its reply, close: the price of a connection |
 //! | `idle` | 10,000 silent connections: their memory, and the CPU of doing nothing |
+//! | `msgserver-…` | requests of users of skynet's msgserver, whose answers are kept; `100x1`, `100x32` |
 //! | `pomelo-tcp-…`, `pomelo-ws-…` | requests of Pomelo with a JSON body, to a handler of typed requests; `100x1`, `100x32` |
 //! | `idle-ws`, `idle-tls` | silent connections of Pomelo over WebSocket, over TLS |
 //!
@@ -47,6 +48,7 @@ mod round;
 mod scenario;
 mod socket;
 mod subject;
+mod users;
 mod wire;
 
 use std::io;

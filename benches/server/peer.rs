@@ -3,15 +3,21 @@
 use std::{
     io::{self, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
+use portcullis::skynet::msgserver::wire::Handshake;
 use rustls::{ClientConfig, ClientConnection, StreamOwned, pki_types::ServerName};
 
 use crate::{
     child::Server,
     frames::{message, package},
     socket,
+    subject::Subject,
+    users,
     wire::Wire,
 };
 
@@ -27,7 +33,7 @@ impl<S: Read + Write> Stream for S {}
 /// Connects to a server of an unencrypted wire, and says what has to be said first.
 pub fn connect(server: &Server, source: Option<Ipv4Addr>) -> io::Result<TcpStream> {
     let mut stream = socket::connect(server.addr(), source)?;
-    begin(&mut stream, server.wire())?;
+    begin(&mut stream, server)?;
     Ok(stream)
 }
 
@@ -42,13 +48,17 @@ pub fn connect_any(
     let name = ServerName::from(SocketAddr::ip(&server.addr()));
     let session = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
     let mut stream = StreamOwned::new(session, socket);
-    begin(&mut stream, server.wire())?;
+    begin(&mut stream, server)?;
     Ok(Box::new(stream))
 }
 
-fn begin(stream: &mut impl Stream, wire: Wire) -> io::Result<()> {
-    if wire == Wire::Be16 {
-        return Ok(());
+fn begin(stream: &mut impl Stream, server: &Server) -> io::Result<()> {
+    let wire = server.wire();
+    match wire {
+        Wire::Be16 => return Ok(()),
+        Wire::MsgServer if server.subject() == Subject::Raw => return Ok(()),
+        Wire::MsgServer => return shake_hands(stream),
+        Wire::PomeloTcp | Wire::PomeloWs | Wire::PomeloTls => {}
     }
     if wire.is_websocket() {
         stream.write_all(UPGRADE)?;
@@ -69,6 +79,23 @@ fn begin(stream: &mut impl Stream, wire: Wire) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Each connection is of another user, as long as there are some.
+fn shake_hands(stream: &mut impl Stream) -> io::Result<()> {
+    static INDEX: AtomicUsize = AtomicUsize::new(1);
+    let index = INDEX.fetch_add(1, Ordering::Relaxed);
+    let number = index % users::COUNT;
+    let mut hello = Vec::new();
+    Handshake::write(&users::name(number), index as i64, &users::SECRET, &mut hello)
+        .map_err(io::Error::other)?;
+    stream.write_all(&hello)?;
+    let mut answer = [0; 8];
+    stream.read_exact(&mut answer)?;
+    match &answer == b"\0\x06200 OK" {
+        true => Ok(()),
+        false => Err(io::Error::new(io::ErrorKind::InvalidData, "the handshake was refused")),
+    }
 }
 
 fn read_package(stream: &mut impl Read) -> io::Result<Vec<u8>> {

@@ -1,18 +1,19 @@
 //! The servers under test: frames through the whole pipeline to an ordered handler, and back.
 
 use portcullis::{
-    core::run,
+    core::{AcceptedBy, run},
     gate::{GatePlugin, MaxConnections},
     net::{ListenerHandle, Tls},
     pomelo::PomeloPlugin,
     prelude::*,
     session::{DefaultMultiLogin, Login, MultiLogin},
+    skynet::msgserver::{MsgServerListener, MsgServerPlugin, log_in as log_in_user},
     watchdog::AgentTemplate,
 };
 use serde::{Deserialize, Serialize};
 use std::{io, net::Ipv4Addr, path::Path, time::Duration};
 
-use crate::{certificate, frames::ROUTE, wire::Wire};
+use crate::{certificate, frames::ROUTE, users, wire::Wire};
 
 /// Runs an echo server of Portcullis with the driver `"inline"` or `"thread"`, as [`crate::subject::serve`]
 /// describes: gate, watchdog, session and dispatch are in the way, as they are in any server.
@@ -33,6 +34,10 @@ pub fn serve(
             app.add_plugins(SkynetPlugin::raw("echo").listen("127.0.0.1:0").agent(|| ()))
                 .add_raw_handler("echo", echo);
         }
+        Wire::MsgServer => {
+            app.add_plugins(MsgServerPlugin::new(users::SERVER, "echo").listen("127.0.0.1:0"))
+                .add_raw_handler("echo", echo);
+        }
         Wire::PomeloTcp | Wire::PomeloWs | Wire::PomeloTls => {
             let address = (Ipv4Addr::LOCALHOST, 0).into();
             let mut listener = PomeloPlugin::listener(address);
@@ -51,14 +56,28 @@ pub fn serve(
     app.finish();
     app.cleanup();
     let world = app.world_mut();
+    if wire == Wire::MsgServer {
+        for number in 0..users::COUNT {
+            log_in_user(world, users::SERVER, users::uid(number), &users::SECRET)
+                .map_err(io::Error::other)?;
+        }
+    }
     let handle = world.query::<&ListenerHandle>().single(world).map_err(io::Error::other)?;
     report_port(handle.address().port())?;
     run(app);
     Ok(())
 }
 
-/// As after a login: each connection has an agent and a session of its own.
-fn log_in(event: On<Opened>, mut commands: Commands) {
+/// As after a login: each connection has an agent and a session of its own. Users of msgserver have one already.
+fn log_in(
+    event: On<Opened>,
+    connections: Query<&AcceptedBy>,
+    by_themselves: Query<(), With<MsgServerListener>>,
+    mut commands: Commands,
+) {
+    if connections.get(event.entity).is_ok_and(|accepted| by_themselves.contains(accepted.0)) {
+        return;
+    }
     commands.trigger(Login::new(event.entity, event.entity.to_string()));
 }
 

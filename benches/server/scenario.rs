@@ -24,10 +24,12 @@ pub enum Scenario {
 
 impl Scenario {
     /// What runs without a filter.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Load { wire: Wire::Be16, connections: 1, depth: 1 },
         Self::Load { wire: Wire::Be16, connections: 100, depth: 1 },
         Self::Load { wire: Wire::Be16, connections: 100, depth: 32 },
+        Self::Load { wire: Wire::MsgServer, connections: 100, depth: 1 },
+        Self::Load { wire: Wire::MsgServer, connections: 100, depth: 32 },
         Self::Load { wire: Wire::PomeloTcp, connections: 100, depth: 1 },
         Self::Load { wire: Wire::PomeloTcp, connections: 100, depth: 32 },
         Self::Load { wire: Wire::PomeloWs, connections: 100, depth: 1 },
@@ -58,7 +60,7 @@ impl Scenario {
     /// Reads `CxD`, with what is spoken before it, bounded to what a client can keep in flight.
     pub fn parse_load(text: &str) -> Option<Self> {
         // Nothing that encrypts: the client of these does not.
-        let wires = [Wire::PomeloTcp, Wire::PomeloWs, Wire::Be16];
+        let wires = [Wire::MsgServer, Wire::PomeloTcp, Wire::PomeloWs, Wire::Be16];
         let (wire, text) =
             wires.into_iter().find_map(|wire| Some((wire, text.strip_prefix(wire.prefix())?)))?;
         let (connections, depth) = text.split_once('x')?;
@@ -77,7 +79,7 @@ impl Scenario {
             Self::Load { wire: Wire::PomeloTcp, connections: 100, depth: 1 | 32 } => {
                 Some(Target::RateAtLeast(0.50))
             }
-            Self::Load { wire: Wire::PomeloWs, connections: 100, depth: 1 | 32 } => {
+            Self::Load { wire: Wire::MsgServer | Wire::PomeloWs, connections: 100, depth: 1 | 32 } => {
                 Some(Target::RateAtLeast(0.60))
             }
             Self::Churn => Some(Target::RateAtLeast(0.50)),
@@ -95,6 +97,7 @@ impl fmt::Display for Scenario {
             Self::Churn => f.pad("churn"),
             Self::Idle(wire) => f.pad(match wire {
                 Wire::Be16 => "idle",
+                Wire::MsgServer => "idle-msgserver",
                 Wire::PomeloTcp => "idle-pomelo",
                 Wire::PomeloWs => "idle-ws",
                 Wire::PomeloTls => "idle-tls",

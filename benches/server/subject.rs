@@ -43,7 +43,7 @@ pub fn serve(
     report_port: impl FnOnce(u16) -> io::Result<()>,
 ) -> io::Result<()> {
     match (subject, wire) {
-        (Subject::Raw, Wire::Be16) => raw::serve(raw::be16, report_port),
+        (Subject::Raw, Wire::Be16 | Wire::MsgServer) => raw::serve(raw::be16, report_port),
         (Subject::Raw, Wire::PomeloTcp) => raw::serve(raw::package, report_port),
         (Subject::Raw, Wire::PomeloWs) => raw_ws::serve(report_port),
         (Subject::Raw, Wire::PomeloTls) => Err(io::ErrorKind::Unsupported.into()),

@@ -9,6 +9,9 @@ use clap::ValueEnum;
 pub enum Wire {
     /// Frames with a two-byte length, over TCP: what a server costs without a codec.
     Be16,
+    /// skynet's msgserver: requests of users who are logged in, whose answers are kept.
+    #[value(name = "msgserver")]
+    MsgServer,
     /// Pomelo's packages over TCP: typed requests, JSON bodies.
     PomeloTcp,
     /// The same in WebSocket messages.
@@ -22,6 +25,7 @@ impl Wire {
     pub fn name(self) -> &'static str {
         match self {
             Self::Be16 => "be16",
+            Self::MsgServer => "msgserver",
             Self::PomeloTcp => "pomelo-tcp",
             Self::PomeloWs => "pomelo-ws",
             Self::PomeloTls => "pomelo-tls",
@@ -32,6 +36,7 @@ impl Wire {
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Be16 => "",
+            Self::MsgServer => "msgserver-",
             Self::PomeloTcp => "pomelo-tcp-",
             Self::PomeloWs => "pomelo-ws-",
             Self::PomeloTls => "pomelo-tls-",
