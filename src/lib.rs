@@ -39,8 +39,11 @@
 //!
 //! The crates of the pipeline are re-exported as modules: their front pages are the book. [`core`] has the words,
 //! [`net`] the sockets, [`gate`] who may come in, [`watchdog`] who may stay, [`session`] who someone is, [`dispatch`]
-//! what they asked, [`room`] whom to tell; [`native`], [`pomelo`] and [`skynet`] are the protocols.
+//! what they asked, [`room`] whom to tell; [`native`], [`pomelo`] and [`skynet`] are the protocols. With the feature
+//! `accounts`, which is on by default, `accounts` has names and passwords, and what clients log in by.
 
+#[cfg(feature = "accounts")]
+pub use portcullis_accounts as accounts;
 pub use portcullis_core as core;
 pub use portcullis_dispatch as dispatch;
 pub use portcullis_gate as gate;
@@ -84,14 +87,21 @@ pub mod prelude {
     pub use portcullis_room::{
         Join, Joined, Leave, Left, MemberOf, Members, Room, RoomPlugin, Rooms, Teller,
     };
-    pub use portcullis_session::{LoggedIn, LoggedOut, Login, MultiLogin, Session, Sessions};
-    pub use portcullis_skynet::SkynetPlugin;
+    pub use portcullis_session::{
+        Detached, LoggedIn, LoggedOut, Login, Logout, MultiLogin, Session, Sessions,
+    };
+    pub use portcullis_skynet::{SkynetPlugin, login::LoginServerPlugin, msgserver::MsgServerPlugin};
 }
 
 /// The README's examples compile and run.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct ReadmeExamples;
+
+/// So do those of the guide for those who come from skynet.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/skynet.md")]
+struct SkynetExamples;
 
 /// So do those of the guide for those who come from Pomelo.
 #[cfg(doctest)]

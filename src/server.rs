@@ -1,5 +1,7 @@
 //! The headless server, from its configuration to its exit code.
 
+#[cfg(feature = "accounts")]
+mod accounts;
 mod app;
 mod banner;
 pub mod certificate;
@@ -7,6 +9,7 @@ pub mod config;
 mod connector;
 mod edge;
 mod log;
+mod login;
 mod schemas;
 
 use bevy_app::AppExit;

@@ -2,8 +2,8 @@
 
 use super::{
     Failure,
-    config::{Config, Driver, Limits, Listener as Settings, Multi, Serve, Source, Speaks},
-    connector, edge,
+    config::{Config, Driver, Limits, Listener as Settings, LogIn, Multi, Serve, Source, Speaks},
+    connector, edge, login,
     schemas::Schemas,
 };
 use portcullis::{
@@ -12,11 +12,16 @@ use portcullis::{
         chat::{self, ChatPlugin},
         connector::ConnectorPlugin,
         echo::{self, EchoPlugin},
+        login::LoginPlugin,
+        members::MembersOnly,
+        msgagent::MsgAgentPlugin,
         simpledb::SimpleDbPlugin,
     },
+    dispatch::Routes,
     gate::{
         DenyList, GatePlugin, MaxClients, MaxConnections, PerAddressLimit, PreLoginBudget, parse_network,
     },
+    native::Manifest,
     pomelo::wire::package,
     prelude::*,
     watchdog::{
@@ -36,13 +41,17 @@ pub fn build(config: &Config, source: &Source) -> Result<App, Failure> {
     app.add_plugins((plugins, SignalPlugin))
         .insert_resource(TickRate::from_hz(config.server.tick_rate.get()))
         .insert_resource(DrainLimit(config.server.drain_seconds.duration()));
-    for demo in [Serve::SimpleDb, Serve::Echo, Serve::Chat, Serve::Connector] {
+    for demo in [Serve::SimpleDb, Serve::Login, Serve::MsgAgent, Serve::Echo, Serve::Chat, Serve::Connector] {
         if config.listener.values().any(|listener| listener.serve == demo) {
             add_demo(&mut app, demo, config);
         }
     }
+    // Before there are routes to log in by: a listener offers those only where its clients do.
+    let offered = Manifest::of_routes("portcullis", 1, app.world().resource::<Routes>());
+    #[cfg(feature = "accounts")]
+    super::accounts::add(&mut app, config, source)?;
     for (name, listener) in &config.listener {
-        add_listener(&mut app, name, listener, &config.limits, source)?;
+        add_listener(&mut app, name, listener, &config.limits, &offered, source)?;
     }
     Ok(app)
 }
@@ -89,6 +98,8 @@ fn add_demo(app: &mut App, demo: Serve, config: &Config) {
             max_keys: config.demo.simpledb_keys.size(),
             max_bytes: config.demo.simpledb_bytes.size(),
         }),
+        Serve::Login => app.add_plugins(LoginPlugin { max_users: config.demo.login_users.size() }),
+        Serve::MsgAgent => app.add_plugins(MsgAgentPlugin),
         Serve::Echo => app.add_plugins(EchoPlugin),
         Serve::Chat => app.add_plugins(ChatPlugin),
         Serve::Connector => app.add_plugins(ConnectorPlugin::default()),
@@ -101,6 +112,7 @@ fn add_listener(
     name: &str,
     settings: &Settings,
     limits: &Limits,
+    offered: &Manifest,
     source: &Source,
 ) -> Result<(), Failure> {
     let heartbeat = settings.heartbeat_seconds.limit();
@@ -125,15 +137,22 @@ fn add_listener(
                 app.add_plugins(plugin.with(listen(name, settings, limits, socket)));
             }
         }
+        Speaks::SkynetLogin => {
+            let socket = socket(Framing::LINE)?;
+            app.add_plugins(login::server(settings, limits).with(listen(name, settings, limits, socket)));
+        }
+        Speaks::MsgServer => {
+            let socket = socket(Framing::BE16)?;
+            app.add_plugins(login::msgserver(settings).with(listen(name, settings, limits, socket)));
+        }
         Speaks::Raw => {
             let gate = SkynetPlugin::raw(echo::ROUTE);
             app.add_plugins(gate.with(listen(name, settings, limits, socket(Framing::BE16)?)));
         }
         Speaks::Native => {
-            let mut native = NativePlugin::default();
-            if settings.serve == Serve::Chat {
-                native = native.manifest(chat::manifest());
-            }
+            let manifest = if settings.serve == Serve::Chat { chat::manifest() } else { offered.clone() };
+            let manifest = if settings.login == LogIn::None { manifest } else { manifest.with_login() };
+            let mut native = NativePlugin::default().manifest(manifest);
             if let Some(heartbeat) = heartbeat {
                 native = native.heartbeat(heartbeat);
             }
@@ -150,13 +169,15 @@ fn listen(
     limits: &Limits,
     socket: Listener,
 ) -> impl Fn(&mut EntityWorldMut) + Send + Sync + 'static + use<> {
-    let policies = (
-        Name::new(name.to_owned()),
-        MaxFrame(limits.max_frame.size()),
-        InboundLimit(limits.held.size()),
-        OutboxLimit(limits.outbox.size()),
-        IdleLimit(settings.idle_seconds.limit().unwrap_or(Duration::MAX)),
-    );
+    let policies = (Name::new(name.to_owned()), OutboxLimit(limits.outbox.size()));
+    // A login server's are its protocol's, for there is nothing but what comes before the login.
+    let own = (settings.protocol != Speaks::SkynetLogin).then(|| {
+        (
+            MaxFrame(limits.max_frame.size()),
+            InboundLimit(limits.held.size()),
+            IdleLimit(settings.idle_seconds.limit().unwrap_or(Duration::MAX)),
+        )
+    });
     let max_clients = settings.max_clients.limit().map(MaxClients);
     // Pomelo's rhythm is its plugin's: it begins when a client has learnt of it.
     let heartbeat = settings.heartbeat_seconds.limit().map(HeartbeatInterval);
@@ -166,14 +187,23 @@ fn listen(
         (Multi::Refuse, _) => MultiLogin::Refuse,
         (Multi::Replace | Multi::Auto, _) => MultiLogin::Replace,
     };
+    // Who does not log in has no business at it. Listeners without a login have no such limit.
+    let login = (settings.login != LogIn::None)
+        .then(|| (MembersOnly, LoginLimit(limits.login_seconds.limit().unwrap_or(Duration::MAX))));
     let agent = (settings.serve == Serve::SimpleDb).then(|| AgentTemplate::new(|| ()));
     move |listener| {
         listener.insert((policies.clone(), multi_login));
+        if let Some(own) = own {
+            listener.insert(own);
+        }
         if let Some(max_clients) = max_clients {
             listener.insert(max_clients);
         }
         if let Some(heartbeat) = heartbeat {
             listener.insert(heartbeat);
+        }
+        if let Some(login) = login {
+            listener.insert(login);
         }
         if let Some(agent) = &agent {
             listener.insert(agent.clone());

@@ -1,6 +1,6 @@
 //! What listens where, and how to poke at it.
 
-use super::config::{Config, Listener, Serve, Source, Speaks};
+use super::config::{Accounts, Config, Listener, LogIn, Serve, Source, Speaks};
 use portcullis::{net::ListenerHandle, prelude::*};
 use std::{
     io::{self, Write},
@@ -31,6 +31,9 @@ pub fn write(out: &mut impl Write, app: &mut App, config: &Config, source: &Sour
         for line in poke(settings, reachable(address)) {
             writeln!(out, "    {line}")?;
         }
+        if settings.login == LogIn::Accounts {
+            writeln!(out, "    clients log in by accounts {}", accounts(&config.accounts))?;
+        }
     }
     writeln!(out, "Ctrl-C stops it; twice, at once")?;
     out.flush()
@@ -48,7 +51,7 @@ fn poke(settings: &Listener, address: SocketAddr) -> Vec<String> {
             "or any client of Pomelo's, over TCP or WebSocket: cargo run --example pomelo_chat has a page"
                 .into(),
         ],
-        (_, Serve::SimpleDb | Serve::Echo | Serve::Chat) if tls => {
+        (_, Serve::SimpleDb | Serve::Login | Serve::MsgAgent | Serve::Echo | Serve::Chat) if tls => {
             vec![format!("openssl s_client -connect {address}")]
         }
         (Speaks::Skynet, Serve::SimpleDb) => vec![
@@ -56,12 +59,31 @@ fn poke(settings: &Listener, address: SocketAddr) -> Vec<String> {
             "or skynet's own client, unmodified: 3rd/lua/lua examples/client.lua (it connects to port 8888)"
                 .into(),
         ],
+        (Speaks::SkynetLogin, Serve::Login) => vec![
+            format!("printf 'hello\\n' | nc -q1 {host} {port}"),
+            "or skynet's own client, unmodified: 3rd/lua/lua examples/login/client.lua (it connects to ports 8001 and 8888)"
+                .into(),
+        ],
+        (Speaks::MsgServer, Serve::MsgAgent) => vec![
+            format!("printf '\\0\\003x::' | nc -q1 {host} {port} | xxd"),
+            format!("users of {:?} log in at a login server first", settings.server),
+        ],
         (Speaks::Raw, Serve::Echo) => vec![format!("printf '\\0\\005hello' | nc -q1 {host} {port} | xxd")],
         (Speaks::Native, Serve::Chat) => {
-            vec![format!("cargo run --example native_client -- ann hello {address}")]
+            let password = if settings.login == LogIn::Accounts { " \"correct horse\"" } else { "" };
+            vec![format!("cargo run --example native_client -- ann hello {address}{password}")]
         }
         _ => vec!["nothing is served here: add a plugin that handles what it is asked".into()],
     }
+}
+
+/// Where they are, and whether there will be more of them.
+fn accounts(accounts: &Accounts) -> String {
+    let place = match accounts.file.as_str() {
+        "" => "in memory: they are gone when the server stops".to_owned(),
+        file => format!("in {file}"),
+    };
+    format!("{place}; registration is {}", if accounts.registration { "open" } else { "closed" })
 }
 
 /// Where to knock, from this machine, at what listens everywhere.
@@ -90,6 +112,24 @@ mod tests {
         assert_eq!(lines[0], r"printf '\0\004\025\002\004\004' | nc -q1 127.0.0.1 8888 | xxd");
         assert_eq!(reachable("[::]:1".parse().unwrap()).to_string(), "[::1]:1");
         assert_eq!(reachable("192.0.2.1:1".parse().unwrap()).to_string(), "192.0.2.1:1");
+    }
+
+    #[test]
+    fn a_login_server_and_its_game_server_say_what_they_can_be_asked() {
+        let login = settings("protocol = \"skynet-login\"\nserve = \"login\"");
+        let lines = poke(&login, "127.0.0.1:8001".parse().unwrap());
+        assert_eq!(lines[0], r"printf 'hello\n' | nc -q1 127.0.0.1 8001");
+        let game = settings("protocol = \"msgserver\"\nserve = \"msgagent\"");
+        let lines = poke(&game, "127.0.0.1:8888".parse().unwrap());
+        assert_eq!(lines[0], r"printf '\0\003x::' | nc -q1 127.0.0.1 8888 | xxd");
+        assert!(lines[1].contains("\"sample\""), "{lines:?}");
+    }
+
+    #[test]
+    fn a_chat_whose_clients_log_in_is_poked_with_a_password() {
+        let chat = settings("protocol = \"native\"\nserve = \"chat\"\nlogin = \"accounts\"");
+        let line = &poke(&chat, "127.0.0.1:4000".parse().unwrap())[0];
+        assert!(line.ends_with("-- ann hello 127.0.0.1:4000 \"correct horse\""), "{line}");
     }
 
     #[test]

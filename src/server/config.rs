@@ -3,18 +3,21 @@
 //! `assets/portcullis.toml` is the one place where defaults are written down, and says what each key means. A file of
 //! one's own states what differs; its listeners are all there are.
 
+mod accounts;
 mod check;
 mod environment;
 mod fault;
 mod listener;
+mod logins;
 mod near;
 mod reading;
 mod source;
 mod values;
 
+pub use accounts::Accounts;
 pub use check::check;
 pub use fault::Fault;
-pub use listener::{Accepts, DEMO, Listener, Multi, Serve, Speaks};
+pub use listener::{Accepts, DEMO, Listener, LogIn, Multi, Relogin, Serve, Speaks};
 pub use source::Source;
 
 use serde::{Deserialize, Serialize};
@@ -34,6 +37,7 @@ pub struct Config {
     pub net: Net,
     pub gate: Gate,
     pub limits: Limits,
+    pub accounts: Accounts,
     pub demo: Demo,
     #[serde(default)]
     pub listener: BTreeMap<String, Listener>,
@@ -105,6 +109,7 @@ pub type Size = Whole<1, 0x4000_0000>;
 pub struct Demo {
     pub simpledb_keys: Whole<0, 100_000_000>,
     pub simpledb_bytes: Size,
+    pub login_users: Whole<0, 1_000_000>,
 }
 
 impl Config {

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// A configuration file of this test's own.
-fn file(name: &str, text: &str) -> PathBuf {
+pub fn file(name: &str, text: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::write(&path, text).unwrap();
     path
@@ -26,7 +26,7 @@ fn mistake(command: &mut Command) -> String {
 }
 
 #[track_caller]
-fn mistake_in(name: &str, text: &str) -> String {
+pub fn mistake_in(name: &str, text: &str) -> String {
     let path = file(name, text);
     let said = mistake(portcullis().arg("--config").arg(&path));
     assert!(said.contains(name), "it names the file: {said}");
@@ -100,9 +100,70 @@ fn a_bad_value_is_named_with_what_is_allowed() {
             "[listener.a]\nprotocol = \"raw\"\naddress = \"127.0.0.1:0\"\nproxies = [\"10.0.0.0/8\"]\n",
             ["listener.a.proxies", "set proxy_protocol or forwarded_for too"],
         ),
+        (
+            "protocol.toml",
+            "[listener.a]\nprotocol = \"skynet-logn\"\naddress = \"127.0.0.1:0\"\n",
+            ["listener.a.protocol = \"skynet-logn\"", "did you mean \"skynet-login\"?"],
+        ),
+        (
+            "msgagent.toml",
+            "[listener.a]\nprotocol = \"skynet-login\"\naddress = \"127.0.0.1:0\"\nserve = \"msgagent\"\n",
+            ["listener.a.serve = \"msgagent\"", "that demo speaks msgserver"],
+        ),
     ] {
         let said = mistake_in(name, text);
         assert!(parts.iter().all(|part| said.contains(part)), "{parts:?} in {said}");
+    }
+}
+
+#[test]
+fn a_mistake_about_logins_is_named_with_what_is_allowed() {
+    const LOGIN: &str = "[listener.a]\nprotocol = \"skynet-login\"\naddress = \"127.0.0.1:0\"\n";
+    const GAME: &str = "[listener.a]\nprotocol = \"msgserver\"\naddress = \"127.0.0.1:0\"\n";
+    const OTHER: &str = "[listener.b]\naddress = \"127.0.0.1:0\"\n";
+    let second_login = format!("{OTHER}protocol = \"skynet-login\"\n");
+    let second_game = format!("{OTHER}protocol = \"msgserver\"\n");
+    for (name, listener, line, place, mend) in [
+        (
+            "relogn",
+            LOGIN,
+            "relogn = \"kick\"",
+            "line 4: listener.a.relogn",
+            "did you mean listener.a.relogin?",
+        ),
+        ("relogin", LOGIN, "relogin = \"refus\"", "listener.a.relogin", "did you mean \"refuse\"?"),
+        ("within", LOGIN, "relogin_seconds = 0", "listener.a.relogin_seconds = 0", "a number from"),
+        ("overlap", LOGIN, "multi_login = \"replace\"", "listener.a.multi_login", "\"refuse\" or \"allow\""),
+        ("both", LOGIN, "accepts = \"both\"", "listener.a.accepts = \"both\"", "\"tcp\" or \"websocket\""),
+        ("unnamed", GAME, "server = \"\"", "line 4: listener.a.server = \"\"", "give it a name"),
+        ("linger", GAME, "session_linger_seconds = -1", "listener.a.session_linger_seconds", "0 or a number"),
+        ("expired", GAME, "expired_number = -1", "listener.a.expired_number = -1", "a whole number from 0"),
+        ("kept", GAME, "kept_bytes = 0", "listener.a.kept_bytes = 0", "a whole number from 1"),
+        (
+            "policy",
+            LOGIN,
+            &format!("{second_login}relogin = \"refuse\""),
+            "listener.b.relogin",
+            "listener.a says",
+        ),
+        ("names", GAME, &second_game, "listener.b.server = \"sample\"", "that of listener.a too"),
+        // Keys of the other one.
+        (
+            "no_relogin",
+            GAME,
+            "relogin = \"refuse\"",
+            "listener.a.relogin",
+            "nothing to the protocol msgserver",
+        ),
+        ("no_within", GAME, "relogin_seconds = 7", "listener.a.relogin_seconds", "take it out"),
+        ("no_server", LOGIN, "server = \"b\"", "listener.a.server", "nothing to the protocol skynet-login"),
+        ("no_linger", LOGIN, "session_linger_seconds = 7", "session_linger_seconds = 7", "take it out"),
+        ("no_expired", LOGIN, "expired_number = 7", "listener.a.expired_number = 7", "take it out"),
+        ("no_kept", LOGIN, "kept_bytes = 7", "listener.a.kept_bytes = 7", "take it out"),
+        ("no_heartbeat", GAME, "heartbeat_seconds = 5", "listener.a.heartbeat_seconds", "set it to 0"),
+    ] {
+        let said = mistake_in(&format!("logins_{name}.toml"), &format!("{listener}{line}\n"));
+        assert!(said.contains(place) && said.contains(mend), "{place}, {mend} in {said}");
     }
 }
 
@@ -163,6 +224,33 @@ fn what_is_printed_can_be_read_again() {
     assert!(first.contains("format = \"json\"") && first.contains("tick_rate = 7.5"), "{first}");
     let path = file("printed.toml", &first);
     assert_eq!(print(portcullis().arg("--config").arg(path)), first);
+    let login = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/skynet-login.toml");
+    let first = print(
+        portcullis()
+            .args(["--config", login])
+            .env("PORTCULLIS_LISTENER_LOGIN_RELOGIN_SECONDS", "2.5")
+            .env("PORTCULLIS_LISTENER_SAMPLE_KEPT_BYTES", "4096"),
+    );
+    assert!(first.contains("relogin_seconds = 2.5") && first.contains("kept_bytes = 4096"), "{first}");
+    let path = file("printed_login.toml", &first);
+    assert_eq!(print(portcullis().arg("--config").arg(path)), first);
+    // In all builds: accounts that nobody uses are told of too.
+    let first = print(
+        portcullis()
+            .env("PORTCULLIS_ACCOUNTS_TICKET_SECONDS", "7.5")
+            .env("PORTCULLIS_ACCOUNTS_LINGER_SECONDS", "0")
+            .env("PORTCULLIS_ACCOUNTS_HASHING_THREADS", "3"),
+    );
+    for line in [
+        "file = \"\"",
+        "registration = false",
+        "ticket_seconds = 7.5",
+        "linger_seconds = 0",
+        "hashing_threads = 3",
+        "login = \"none\"",
+    ] {
+        assert!(first.contains(&format!("\n{line}\n")), "{line} in {first}");
+    }
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
+mod accounts;
 mod configuration;
 mod edge;
+mod login;
 mod running;
 mod serving;
 mod stopping;

@@ -46,11 +46,17 @@ pub struct Running {
 impl Running {
     /// The built-in configuration with these variables, on free ports.
     pub fn start(variables: &[(&str, &str)]) -> Self {
-        let mut child =
-            on_free_ports().envs(variables.iter().copied()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut command = on_free_ports();
+        command.envs(variables.iter().copied());
+        Self::run(command, 4)
+    }
+
+    /// Whatever the command says, with so many listeners.
+    pub fn run(mut command: Command, listeners_there: usize) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut listeners = HashMap::new();
-        while listeners.len() < 4 {
+        while listeners.len() < listeners_there {
             let mut line = String::new();
             assert_ne!(stdout.read_line(&mut line).unwrap(), 0, "it ended before it listened");
             if let Some((name, rest)) = line.split_once(": ")

@@ -56,15 +56,16 @@ enum Command {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
-    /// Run skynet's own example client against the headless server
+    /// Run skynet's own example clients against the headless server and our own example
     Skynet {
         /// A built checkout of skynet
         #[arg(long, value_name = "DIR")]
         checkout: PathBuf,
-        /// Use the server that already listens on port 8888, for example skynet's own, and start none
+        /// Use the server that already listens on port 8888, and 8001 if it has logins, and start none; for example
+        /// skynet's own
         #[arg(long)]
         running: bool,
-        /// Given to the headless server as they are
+        /// Given to the headless server as they are, where it is a gate
         #[arg(last = true, conflicts_with = "running")]
         arguments: Vec<String>,
     },

@@ -1,6 +1,6 @@
 //! What a key alone cannot tell: whether the settings go together, and whether the files they name can be used.
 
-use super::{Config, Fault, Listener, Source, Speaks};
+use super::{Config, Fault, Listener, Source, Speaks, accounts, logins};
 use crate::server::{connector, edge, schemas::Schemas};
 use portcullis::core::Framing;
 use std::collections::HashMap;
@@ -33,6 +33,7 @@ pub fn check(config: &Config, source: &Source) -> Result<(), Fault> {
             return Err(source.fault(&format!("limits.{small}"), &less.size().to_string(), problem));
         }
     }
+    accounts::check(config, source)?;
     if config.listener.is_empty() {
         let problem = "is missing: nothing would listen; add [listener.NAME] with a protocol and an address";
         return Err(source.fault("listener", "", problem));
@@ -60,6 +61,8 @@ pub fn check(config: &Config, source: &Source) -> Result<(), Fault> {
             );
         }
         served_by_its_own(listener, &fault)?;
+        logins::check(config, name, listener, &fault)?;
+        accounts::check_listener(config, listener, &fault)?;
         Schemas::of(listener)
             .map(drop)
             .or_else(|error| fault(error.key, &format!("{:?}", error.file), error.problem))?;
@@ -99,13 +102,11 @@ fn served_by_its_own(
             return fault(key, &format!("{file:?}"), problem);
         }
     }
-    if speaks == Speaks::Raw && listener.heartbeat_seconds.limit().is_some() {
+    let beats = !matches!(speaks, Speaks::Raw | Speaks::SkynetLogin | Speaks::MsgServer);
+    if !beats && listener.heartbeat_seconds.limit().is_some() {
         let value = listener.heartbeat_seconds.get().to_string();
-        return fault(
-            "heartbeat_seconds",
-            &value,
-            "means nothing to the protocol raw: set it to 0".to_owned(),
-        );
+        let problem = format!("means nothing to the protocol {}: set it to 0", speaks.word());
+        return fault("heartbeat_seconds", &value, problem);
     }
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! What a `[listener.NAME]` says.
 
-use super::values::{Address, Network, SecondsOrNever, Whole, words};
+use super::{
+    Size,
+    values::{Address, Network, Seconds, SecondsOrNever, Whole, words},
+};
 use serde::{Deserialize, Serialize};
 
 /// A listener. Which protocol, and where, is always said; the rest may be left out.
@@ -11,6 +14,8 @@ pub struct Listener {
     pub address: Address,
     #[serde(default = "Listener::serve")]
     pub serve: Serve,
+    #[serde(default = "Listener::login")]
+    pub login: LogIn,
     #[serde(default = "Listener::nodelay")]
     pub nodelay: bool,
     #[serde(default = "Listener::backlog")]
@@ -51,6 +56,18 @@ pub struct Listener {
     pub client_protos: String,
     #[serde(default)]
     pub server_protos: String,
+    #[serde(default = "Listener::relogin")]
+    pub relogin: Relogin,
+    #[serde(default = "Listener::relogin_seconds")]
+    pub relogin_seconds: Seconds,
+    #[serde(default = "Listener::server")]
+    pub server: String,
+    #[serde(default)]
+    pub session_linger_seconds: SecondsOrNever,
+    #[serde(default = "Listener::expired_number")]
+    pub expired_number: Whole<0, 1_000_000>,
+    #[serde(default = "Listener::kept_bytes")]
+    pub kept_bytes: Size,
 }
 
 /// What stands for the files that come with the server.
@@ -68,6 +85,10 @@ impl Listener {
 
     fn serve() -> Serve {
         Serve::Nothing
+    }
+
+    fn login() -> LogIn {
+        LogIn::None
     }
 
     fn nodelay() -> bool {
@@ -89,11 +110,38 @@ impl Listener {
     fn heartbeat_seconds() -> SecondsOrNever {
         const { SecondsOrNever::of(0) }
     }
+
+    pub fn relogin() -> Relogin {
+        Relogin::Kick
+    }
+
+    pub fn relogin_seconds() -> Seconds {
+        const { Seconds::of(5) }
+    }
+
+    pub fn server() -> String {
+        "sample".to_owned()
+    }
+
+    pub fn expired_number() -> Whole<0, 1_000_000> {
+        const { Whole::of(128) }
+    }
+
+    pub fn kept_bytes() -> Size {
+        const { Size::of(262_144) }
+    }
 }
 
 words! {
     /// The protocol of a listener.
-    Speaks { Skynet = "skynet", Raw = "raw", Native = "native", Pomelo = "pomelo" }
+    Speaks {
+        Skynet = "skynet",
+        SkynetLogin = "skynet-login",
+        MsgServer = "msgserver",
+        Raw = "raw",
+        Native = "native",
+        Pomelo = "pomelo",
+    }
 }
 
 words! {
@@ -107,8 +155,26 @@ words! {
 }
 
 words! {
+    /// What a listener's clients log in by.
+    LogIn { None = "none", Accounts = "accounts" }
+}
+
+words! {
+    /// What happens when a user who is logged in logs in again.
+    Relogin { Kick = "kick", Refuse = "refuse" }
+}
+
+words! {
     /// The demo that a listener's connections are served by.
-    Serve { Nothing = "nothing", SimpleDb = "simpledb", Echo = "echo", Chat = "chat", Connector = "connector" }
+    Serve {
+        Nothing = "nothing",
+        SimpleDb = "simpledb",
+        Login = "login",
+        MsgAgent = "msgagent",
+        Echo = "echo",
+        Chat = "chat",
+        Connector = "connector",
+    }
 }
 
 impl Serve {
@@ -117,6 +183,8 @@ impl Serve {
         match self {
             Self::Nothing => None,
             Self::SimpleDb => Some(Speaks::Skynet),
+            Self::Login => Some(Speaks::SkynetLogin),
+            Self::MsgAgent => Some(Speaks::MsgServer),
             Self::Echo => Some(Speaks::Raw),
             Self::Chat => Some(Speaks::Native),
             Self::Connector => Some(Speaks::Pomelo),

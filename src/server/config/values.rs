@@ -70,6 +70,8 @@ pub struct Number<const ZERO: bool, const LEAST: u32, const MAX: u32>(f64);
 pub type Seconds = Number<false, 1, 86_400>;
 /// A time, where 0 says that there is no limit, or that it never happens.
 pub type SecondsOrNever = Number<true, 1, 86_400>;
+/// A time of a second at least, up to a day: peers are told it in whole seconds.
+pub type WholeSeconds = Number<false, 1000, 86_400>;
 /// So many times a second: rarely enough to work, often enough for deadlines to be kept.
 pub type Hertz = Number<false, 1000, 1000>;
 
