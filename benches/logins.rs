@@ -29,6 +29,7 @@ fn main() {
 #[cfg(target_os = "linux")]
 mod linux {
     use portcullis::{
+        accounts::{Account, AccountLoginPlugin, AccountsPlugin},
         core::run,
         dispatch::{ReplyCache, ReplyLimits},
         gate::{GatePlugin, MaxConnections},
@@ -37,7 +38,6 @@ mod linux {
         prelude::*,
         session::{begin_with, issue_ticket, resume},
     };
-    use portcullis_accounts::{Account, AccountLoginPlugin, AccountsPlugin};
     use rustix::{
         net::sockopt,
         process::{Signal, set_parent_process_death_signal},

@@ -12,12 +12,12 @@
 #![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
 use portcullis::{
+    accounts::{AccountLoginPlugin, AccountSettings, AccountsPlugin, Store},
     core::Funnel,
     native::{ClientError, Credentials, Manifest, client::blocking::Client},
     net::ListenerHandle,
     prelude::*,
 };
-use portcullis_accounts::{AccountLoginPlugin, AccountSettings, AccountsPlugin, Store};
 use std::{env, net::SocketAddr, process::ExitCode, sync::mpsc, thread, time::Duration};
 
 /// Whether the connection is cut while the slow request is handled.
@@ -85,9 +85,7 @@ fn serve(store: Store, told: mpsc::Sender<(SocketAddr, Funnel)>) -> AppExit {
         .add_handler("visits.count", count)
         .add_handler("visits.slowly", count_slowly)
         .add_systems(Update, answer)
-        .add_observer(|event: On<LoggedIn>| {
-            println!("server: {} is here{}", event.session, if event.resumed { " again" } else { "" });
-        })
+        .add_observer(greet)
         .add_observer(|event: On<Closed>| println!("server: a connection is closed: {}", event.cause));
     let funnel = app.world().resource::<Funnel>().clone();
     app.add_observer(move |event: On<Add<ListenerHandle>>, handles: Query<&ListenerHandle>| {
@@ -97,6 +95,12 @@ fn serve(store: Store, told: mpsc::Sender<(SocketAddr, Funnel)>) -> AppExit {
         }
     });
     app.run()
+}
+
+fn greet(event: On<LoggedIn>, sessions: Query<&Session>) -> Result {
+    let uid = sessions.get(event.session)?.uid();
+    println!("server: {uid} is here{}", if event.resumed { " again" } else { "" });
+    Ok(())
 }
 
 /// Beside each session: it outlives connections.
