@@ -131,6 +131,25 @@ fn who_leaves_before_the_answer_is_logged_out_again() {
 }
 
 #[test]
+fn who_comes_again_after_he_left_waits_for_the_login_that_he_left() {
+    let mut server = far(TestServer::builder(), false);
+    let mut left = log_in(&mut server);
+    let ticket = asked(&mut server);
+    left.client.close();
+    left.client.expect_closed(Cause::PeerClosed);
+    let mut login = log_in(&mut server);
+    login.expect_waiting();
+    let mut overlapping = log_in(&mut server);
+    overlapping.expect_status(Status::NotAcceptable);
+    answer(&mut server, &ticket, Ok(7));
+    leave(&mut server, "ann", 7);
+    let ticket = asked(&mut server);
+    answer(&mut server, &ticket, Ok(8));
+    assert_eq!(login.expect_subid(), 8);
+    assert_eq!((online(&server, "ann"), pending(&server)), (at(8), 0));
+}
+
+#[test]
 fn the_end_of_an_older_session_says_nothing_of_the_one_there_is() {
     let mut server = far(TestServer::builder(), false);
     let mut login = log_in(&mut server);

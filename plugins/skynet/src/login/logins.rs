@@ -113,14 +113,16 @@ fn is_going_on(attempts: &HashMap<Uid, VecDeque<Attempt>>, uid: &Uid, number: u6
 /// A user has proved who he is: he is logged in when it is his turn.
 pub(super) fn enter(world: &mut World, connection: Entity, identity: &Identity, secret: Secret) {
     let (uid, server) = (identity.uid().clone(), identity.server().clone());
-    let waits = world.resource::<LoginPolicy>().multi_login;
+    let before = world.resource::<Logins>().attempts.get(&uid);
+    // A login whose client has left overlaps nothing: most often it is the same client that comes again.
+    let overlaps = before.is_some_and(|before| before.iter().any(|login| is_there(world, login.connection)));
+    if overlaps && !world.resource::<LoginPolicy>().multi_login {
+        return answer(world, connection, &Status::NotAcceptable);
+    }
     let mut logins = world.resource_mut::<Logins>();
     logins.latest += 1;
     let number = logins.latest;
     let attempts = logins.attempts.entry(uid.clone()).or_default();
-    if !attempts.is_empty() && !waits {
-        return answer(world, connection, &Status::NotAcceptable);
-    }
     attempts.push_back(Attempt { number, connection, server, secret, stage: Stage::Queued });
     if attempts.len() == 1 {
         logins.ready.push_back(uid);

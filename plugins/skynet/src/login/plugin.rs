@@ -48,7 +48,7 @@ pub struct LoginPolicy {
     /// What happens to one who is logged in already.
     pub relogin: Relogin,
     /// Whether logins of one user that overlap wait for each other. Otherwise, as in the original's `multilogin = false`,
-    /// which is the default, the second is answered 406.
+    /// which is the default, the second is answered 406, unless the client of the first has left meanwhile.
     pub multi_login: bool,
     /// How long a game server may take to log a user in; then he is answered 403. Default 10 seconds.
     pub answer_within: Duration,
