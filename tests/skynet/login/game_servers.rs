@@ -137,6 +137,12 @@ fn who_comes_again_after_he_left_waits_for_the_login_that_he_left() {
     let ticket = asked(&mut server);
     left.client.close();
     left.client.expect_closed(Cause::PeerClosed);
+    for _ in 0..20 {
+        let mut again = log_in(&mut server);
+        again.client.close();
+        again.client.expect_closed(Cause::PeerClosed);
+        assert!(pending(&server) <= 2, "who comes and goes leaves no queue behind");
+    }
     let mut login = log_in(&mut server);
     login.expect_waiting();
     let mut overlapping = log_in(&mut server);

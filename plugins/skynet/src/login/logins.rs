@@ -113,10 +113,7 @@ fn is_going_on(attempts: &HashMap<Uid, VecDeque<Attempt>>, uid: &Uid, number: u6
 /// A user has proved who he is: he is logged in when it is his turn.
 pub(super) fn enter(world: &mut World, connection: Entity, identity: &Identity, secret: Secret) {
     let (uid, server) = (identity.uid().clone(), identity.server().clone());
-    let before = world.resource::<Logins>().attempts.get(&uid);
-    // A login whose client has left overlaps nothing: most often it is the same client that comes again.
-    let overlaps = before.is_some_and(|before| before.iter().any(|login| is_there(world, login.connection)));
-    if overlaps && !world.resource::<LoginPolicy>().multi_login {
+    if !world.resource::<LoginPolicy>().multi_login && overlaps(world, &uid) {
         return answer(world, connection, &Status::NotAcceptable);
     }
     let mut logins = world.resource_mut::<Logins>();
@@ -127,6 +124,18 @@ pub(super) fn enter(world: &mut World, connection: Entity, identity: &Identity, 
     if attempts.len() == 1 {
         logins.ready.push_back(uid);
     }
+}
+
+/// Whether somebody waits for a login of this user. One whose client has left overlaps nothing, for most often it is the
+/// same client that comes again; and it keeps no place, so that one who comes and goes leaves no queue behind.
+fn overlaps(world: &mut World, uid: &Uid) -> bool {
+    let Some(mut attempts) = world.resource_mut::<Logins>().attempts.remove(uid) else { return false };
+    attempts.retain(|attempt| !attempt.waits_for_us() || is_there(world, attempt.connection));
+    let overlaps = attempts.iter().any(|attempt| is_there(world, attempt.connection));
+    if !attempts.is_empty() {
+        world.resource_mut::<Logins>().attempts.insert(uid.clone(), attempts);
+    }
+    overlaps
 }
 
 /// Whether there is something to do.
