@@ -27,9 +27,9 @@
 //! the settings are renewed at the next login. `SQLite` in WAL mode, written through to the disk: what was answered has
 //! happened, and a crash undoes nothing by half. A database of a newer version or of another program is left alone.
 //!
-//! **What it refuses to do.** It never logs a name or a password. It does not
-//! limit addresses: that is the gate's. Who watches the time can tell a name whose hash has lower costs than the
-//! settings, until it is renewed; all others take as long as one that is not there.
+//! **What it refuses to do.** It never logs a name or a password. It does not limit addresses: that is the gate's. Who
+//! watches the time can tell a name whose hash has lower costs than the settings, until it is renewed; all others take as
+//! long as one that is not there.
 //!
 //! ```
 //! use bevy_app::App;

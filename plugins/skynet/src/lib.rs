@@ -1,4 +1,4 @@
-//! skynet's gate, and sproto in its frames: what skynet's own unmodified clients speak.
+//! skynet's gate with sproto in its frames, its login server and its msgserver: what skynet's own unmodified clients speak.
 //!
 //! **Where it stands in the flow.** Its frames are cut by [`portcullis_net`]; in
 //! [`IngressSystems::Decode`](portcullis_core::IngressSystems) they become packets for [`portcullis_dispatch`].
@@ -6,6 +6,9 @@
 //! **What it adds**
 //! - [`SkynetPlugin`]: a gate, for sproto or for a format of the game's own. Add one for each address.
 //! - [`sproto`]: schemas, encoding, 0-pack and RPC, pure: bytes in, values out.
+//! - [`login`]: users prove who they are before they connect to a game. [`msgserver`]: a game server whose users outlive
+//!   their connections. Each has a front page of its own; what follows is of the gate.
+//! - [`crypt`]: the cryptography of these two, obsolete, for clients that cannot be changed.
 //!
 //! **As in skynet.** A connection is accepted but not read until it is forwarded to an agent or started. Packets of a
 //! connection that has no agent go, whole, to the handler of [`WATCHDOG_ROUTE`]. What cannot be understood, and what a
