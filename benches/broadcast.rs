@@ -41,7 +41,7 @@ impl Line for Sink {
 
     fn limit(&self, _: usize, _: usize) {}
 
-    fn close(&self, _: Duration) {}
+    fn close(&self, _: Duration, _: u16) {}
 }
 
 #[derive(Serialize)]

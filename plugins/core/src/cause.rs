@@ -40,13 +40,19 @@ pub enum Cause {
     Incompatible,
     /// The gate had no room, or did not want this peer.
     Refused,
+    /// The agent it was forwarded to was despawned.
+    AgentLost,
+    /// The body of a message could not be understood, though the protocol around it could.
+    Undecodable,
+    /// The peer sent more bad requests than it may.
+    Abuse,
     /// The server is shutting down.
     Shutdown,
 }
 
 impl Cause {
     /// All causes.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::PeerClosed,
         Self::Reset,
         Self::Requested,
@@ -64,6 +70,9 @@ impl Cause {
         Self::TlsFailed,
         Self::Incompatible,
         Self::Refused,
+        Self::AgentLost,
+        Self::Undecodable,
+        Self::Abuse,
         Self::Shutdown,
     ];
 
@@ -87,6 +96,9 @@ impl Cause {
             Self::TlsFailed => "tls_failed",
             Self::Incompatible => "incompatible",
             Self::Refused => "refused",
+            Self::AgentLost => "agent_lost",
+            Self::Undecodable => "undecodable",
+            Self::Abuse => "abuse",
             Self::Shutdown => "shutdown",
         }
     }
@@ -102,5 +114,19 @@ impl Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.label())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn each_cause_has_a_label_of_its_own() {
+        let labels: HashSet<_> = Cause::ALL.iter().map(|cause| cause.label()).collect();
+        assert_eq!(labels.len(), Cause::ALL.len());
+        let is_word = |label: &&str| label.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        assert!(labels.iter().all(is_word), "{labels:?}");
     }
 }

@@ -35,7 +35,7 @@ pub struct Traffic {
     pub bad_requests: u64,
     /// Answers and pushes that could not be encoded.
     pub send_errors: u64,
-    /// When the last complete frame came, as time of the [`Clock`](crate::Clock).
+    /// When the last complete frame, or a WebSocket's ping or pong, came, as time of the [`Clock`](crate::Clock).
     pub last_received: Duration,
 }
 
@@ -48,6 +48,14 @@ pub struct Admitted;
 #[derive(Component, Clone, Copy, Debug, Default)]
 #[component(storage = "SparseSet")]
 pub struct Handshaking;
+
+/// Its protocol has put off what the peer has sent to the next run: until this is removed, the end of the peer's side is not
+/// acted on, for what was sent before the end is handled before the end.
+///
+/// Only for what goes on by itself: whoever waits for something that may be long in coming lets the connection end.
+#[derive(Component, Clone, Copy, Debug, Default)]
+#[component(storage = "SparseSet")]
+pub struct PutOff;
 
 /// The connection is closing: no more of its packets are handled, what is queued is sent, then the socket closes.
 ///
@@ -70,7 +78,7 @@ pub struct Link(pub Arc<dyn Line>);
 impl Link {
     fn hang_up(world: DeferredWorld, context: HookContext) {
         if let Some(link) = world.get::<Self>(context.entity) {
-            link.0.close(Duration::ZERO);
+            link.0.close(Duration::ZERO, Cause::Requested.close_code());
         }
     }
 }
@@ -91,8 +99,12 @@ pub trait Line: Send + Sync + 'static {
     fn delivered(&self, frames: usize, bytes: usize);
     /// The largest payload of a frame, and how many bytes may be held undelivered before reading pauses.
     fn limit(&self, max_frame: usize, max_held: usize);
-    /// Sends what is queued for at most this long, then closes. Zero drops what is queued.
-    fn close(&self, flush_within: Duration);
+    /// Sends what is queued for at most this long, then closes, with this [close code](Cause::close_code) where the
+    /// transport has them. Zero drops what is queued.
+    fn close(&self, flush_within: Duration, code: u16);
+    /// The peer took too long over its handshake: told before [`close`](Self::close), for transports that say so in words
+    /// of their own.
+    fn timed_out(&self) {}
     /// The world knows the transport now: what it sends from here on is wrapped as the transport wants it.
     fn established(&self) {}
 }

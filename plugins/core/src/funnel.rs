@@ -38,6 +38,15 @@ pub enum Inbound {
         /// The complete frames.
         frames: Frames,
     },
+    /// The peer is alive, though what it sent is no frame: a WebSocket's ping or pong. Is
+    /// [delivered](crate::Line::delivered) as one frame of no bytes, so that a flood of them is held back like one of
+    /// frames.
+    Heard {
+        /// The connection.
+        connection: Entity,
+        /// When it was read.
+        received: Duration,
+    },
     /// Nothing more will be read from this connection; what was read before is still handled.
     Ended {
         /// The connection.

@@ -3,8 +3,8 @@
 //! **Where it stands.** Below everything. It knows neither tokio nor any protocol.
 //!
 //! **What it adds**
-//! - Components: [`Connection`], [`Traffic`], [`Outbox`], [`Link`], [`Handshaking`], [`Closing`], [`Agent`], and the policies
-//!   [`MaxFrame`], [`InboundLimit`], [`OutboxLimit`].
+//! - Components: [`Connection`], [`Traffic`], [`Outbox`], [`Link`], [`Handshaking`], [`PutOff`], [`Closing`], [`CloseCode`], [`Agent`], and the
+//!   policies [`MaxFrame`], [`InboundLimit`], [`OutboxLimit`].
 //! - Relationships: [`AcceptedBy`] a listener, [`ForwardedTo`] an agent, [`BelongsTo`] who an agent plays for.
 //! - Events: requests ([`Close`], [`Kick`], [`Forward`], [`Start`], [`Reload`], [`Shutdown`]) and facts ([`Opened`],
 //!   [`Closed`], [`Kicked`], [`Forwarded`], [`Authenticated`], [`Backlogged`], [`ShuttingDown`]). Every [`Closed`]
@@ -32,6 +32,7 @@
 mod arrivals;
 mod cause;
 mod clock;
+mod close_code;
 mod connection;
 mod deadlines;
 mod driver;
@@ -51,10 +52,11 @@ mod signals;
 
 pub use arrivals::{Arrival, Arrivals};
 pub use cause::Cause;
-pub use clock::{Clock, TimeSource};
+pub use clock::{Clock, MANUAL_START, TimeSource};
+pub use close_code::CloseCode;
 pub use connection::{
     Accepted, AcceptedBy, Admitted, Agent, Agents, BelongsTo, Bindings, BoundTo, Closing, Connection,
-    ForwardedTo, Forwards, Handshaking, InboundLimit, Line, Link, MaxFrame, OutboxLimit, Traffic,
+    ForwardedTo, Forwards, Handshaking, InboundLimit, Line, Link, MaxFrame, OutboxLimit, PutOff, Traffic,
 };
 pub use deadlines::DeadlineQueue;
 pub use driver::{ActiveDriver, Driver};

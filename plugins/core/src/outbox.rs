@@ -43,12 +43,14 @@ impl Outbox {
     }
 
     fn append<R>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
-        self.frames += 1;
-        let Some(envelope) = self.envelope else { return write(&mut self.bytes) };
         let start = self.bytes.len();
         let result = write(&mut self.bytes);
+        // A protocol that has no words for something writes nothing: that is no message.
         if self.bytes.len() > start {
-            envelope(&mut self.bytes, start);
+            self.frames += 1;
+            if let Some(envelope) = self.envelope {
+                envelope(&mut self.bytes, start);
+            }
         }
         result
     }

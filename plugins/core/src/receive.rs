@@ -1,9 +1,9 @@
 //! The two ends of [`Ingress`](crate::Ingress): the queue is drained at its beginning, outboxes are sent at its end.
 
 use crate::{
-    AcceptedBy, Admitted, Arrival, Arrivals, Backlogged, Cause, Clock, Close, Closed, Closing, Connection,
-    DirtyOutboxes, Envelope, FIRST_WARNING, Inbound, InboundLimit, Intake, Link, MaxFrame, Opening, Outbox,
-    OutboxLimit, Traffic,
+    AcceptedBy, Admitted, Arrival, Arrivals, Backlogged, Cause, Clock, Close, CloseCode, Closed, Closing,
+    Connection, DirtyOutboxes, Envelope, FIRST_WARNING, Inbound, InboundLimit, Intake, Link, MaxFrame,
+    Opening, Outbox, OutboxLimit, PutOff, Traffic, close_code::closes_with,
 };
 use bevy_ecs::prelude::*;
 use std::{
@@ -83,6 +83,7 @@ fn take(
             taken.bytes += frames.byte_len();
             arrive(world, readers, Arrival { connection, received, frames }, arrivals);
         }
+        Inbound::Heard { connection, received } => hear(world, readers, connection, received),
         Inbound::Opened(opening) => open(world, *opening),
         Inbound::Established { connection, transport, envelope } => {
             establish(world, connection, transport, envelope);
@@ -112,6 +113,14 @@ fn arrive(world: &mut World, readers: &mut QueryState<Reader>, arrival: Arrival,
     traffic.bytes_received += bytes as u64;
     traffic.last_received = arrival.received;
     arrivals.list.push(arrival);
+}
+
+fn hear(world: &mut World, readers: &mut QueryState<Reader>, connection: Entity, received: Duration) {
+    let Ok((link, mut traffic, closing)) = readers.get_mut(world, connection) else { return };
+    link.0.delivered(1, 0);
+    if !closing {
+        traffic.last_received = received;
+    }
 }
 
 fn open(world: &mut World, opening: Opening) {
@@ -171,11 +180,16 @@ pub(crate) fn apply_limits(
 pub(crate) fn reap(
     mut endings: ResMut<Endings>,
     connections: Query<(Option<&Closing>, Has<Admitted>), With<Connection>>,
+    put_off: Query<(), With<PutOff>>,
     mut commands: Commands,
 ) {
-    for (entity, cause) in endings.ended.drain(..) {
-        commands.trigger(Close::new(entity, cause));
-    }
+    endings.ended.retain(|&(entity, cause)| {
+        let waits = put_off.contains(entity);
+        if !waits {
+            commands.trigger(Close::new(entity, cause));
+        }
+        waits
+    });
     for (entity, cause) in endings.closed.drain(..) {
         let Ok((closing, admitted)) = connections.get(entity) else { continue };
         if admitted {
@@ -207,6 +221,7 @@ pub(crate) fn mark_closing(event: On<Add<Closing>>, mut dirty: ResMut<DirtyOutbo
 pub(crate) fn flush(
     mut dirty: ResMut<DirtyOutboxes>,
     mut connections: Query<(&mut Outbox, &Link, &OutboxLimit, &mut Traffic, Option<&Closing>)>,
+    codes: Query<&CloseCode>,
     driver: Option<Res<crate::ActiveDriver>>,
     mut commands: Commands,
 ) {
@@ -232,7 +247,10 @@ pub(crate) fn flush(
         dirty.recycle(bytes);
         if let Some(closing) = closing {
             let within = if closing.cause.flushes() { FLUSH_BEFORE_CLOSE } else { Duration::ZERO };
-            link.0.close(within);
+            if closing.cause == Cause::HandshakeTimeout {
+                link.0.timed_out();
+            }
+            link.0.close(within, closes_with(closing, codes.get(entity).ok()));
         }
     }
     // What observers of this flush mark dirty again stays for the next.

@@ -29,7 +29,7 @@ impl Line for Wire {
     }
     fn delivered(&self, _: usize, _: usize) {}
     fn limit(&self, _: usize, _: usize) {}
-    fn close(&self, _: Duration) {}
+    fn close(&self, _: Duration, _: u16) {}
     fn established(&self) {
         self.note("(established)".into());
     }
@@ -87,6 +87,19 @@ fn a_transport_without_messages_keeps_what_was_written() {
     funnel.send(Inbound::Established { connection, transport: "tls", envelope: None });
     app.world_mut().run_schedule(Ingress);
     assert_eq!(*wire.0.lock().unwrap(), ["(established)", "welcome"]);
+}
+
+#[test]
+fn a_sign_of_life_is_no_frame() {
+    let mut app = App::new();
+    app.add_plugins(CorePlugin::default());
+    let (funnel, connection) = open(&mut app, &Wire::default());
+    let received = Duration::from_secs(5);
+    funnel.send(Inbound::Heard { connection, received });
+    app.world_mut().run_schedule(Ingress);
+    let traffic = app.world().get::<Traffic>(connection).unwrap();
+    assert_eq!((traffic.last_received, traffic.received, traffic.bytes_received), (received, 0, 0));
+    assert!(app.world().resource::<Arrivals>().is_empty());
 }
 
 #[derive(Resource, Default)]

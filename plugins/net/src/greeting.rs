@@ -1,7 +1,7 @@
 //! What has to happen on a socket before its frames: a proxy's header, a TLS handshake, detection, an HTTP upgrade.
 
 use crate::{
-    Accepts, Listener, Proxies, Tls,
+    Accepts, Listener, MessageKind, Proxies, Tls,
     inlet::{Inlet, Kind, proxy::ProxyHeader, websocket},
 };
 use bevy_ecs::prelude::*;
@@ -27,6 +27,7 @@ pub(crate) struct Terms {
     pub nodelay: bool,
     pub framing: Framing,
     pub accepts: Accepts,
+    pub messages: MessageKind,
     pub tls: Option<Tls>,
     pub proxies: Proxies,
     pub limit: Duration,
@@ -41,6 +42,7 @@ impl Terms {
             nodelay: settings.nodelay,
             framing: settings.framing,
             accepts: settings.accepts,
+            messages: settings.messages,
             tls: settings.tls.clone(),
             proxies: settings.proxies.clone(),
             limit: settings.greeting_limit,
@@ -50,7 +52,7 @@ impl Terms {
     }
 
     pub(crate) fn inlet(&self) -> Inlet {
-        Inlet::new(self.framing, self.accepts, Arc::clone(&self.health_path))
+        Inlet::new(self.framing, self.accepts, self.messages, Arc::clone(&self.health_path))
     }
 
     /// Whether a socket from there may say later whom it speaks for.
@@ -68,6 +70,11 @@ impl Terms {
         self.accepts != Accepts::Tcp
     }
 
+    /// Whether a peer that has not greeted can only wait for an answer of HTTP.
+    pub(crate) fn expects_http(&self) -> bool {
+        self.accepts == Accepts::WebSocket && self.tls.is_none()
+    }
+
     /// Room for one more socket that is not told of.
     pub(crate) fn room(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.untold).try_acquire_owned().ok()
@@ -80,9 +87,13 @@ impl Terms {
 
     /// What the transport is called, and how what is sent is wrapped.
     pub(crate) fn established(&self, kind: Kind) -> (&'static str, Option<Envelope>) {
+        let wrap: Envelope = match self.messages {
+            MessageKind::Either | MessageKind::Binary => websocket::wrap,
+            MessageKind::Text => websocket::wrap_text,
+        };
         match (kind, self.tls.is_some()) {
-            (Kind::Messages, false) => ("ws", Some(websocket::wrap)),
-            (Kind::Messages, true) => ("wss", Some(websocket::wrap)),
+            (Kind::Messages, false) => ("ws", Some(wrap)),
+            (Kind::Messages, true) => ("wss", Some(wrap)),
             (_, false) => ("tcp", None),
             (_, true) => ("tls", None),
         }

@@ -7,7 +7,8 @@
 //! - [`NetPlugin`], with two [drivers](DriverKind) for the same tokio code that nothing above can tell apart: `inline`
 //!   runs it inside the ECS thread between schedule runs, `thread` on threads of its own.
 //! - [`Listener`]: spawn an entity with it and it listens; then it carries a [`ListenerHandle`], or a [`BindError`].
-//! - What a listener speaks: raw frames, WebSocket, or either by the first byte ([`Accepts`]); in the clear or by
+//! - What a listener speaks: raw frames, WebSocket, or either by the first byte ([`Accepts`]), in [`MessageKind`] of either
+//!   kind or of one; in the clear or by
 //!   [`Tls`], whose certificates are read again at [`Reload`](portcullis_core::Reload); behind [`Proxies`] that tell
 //!   whom they speak for.
 //! - [`IoRuntime`]: the tokio runtime, for tasks of the game's own.
@@ -42,7 +43,7 @@ mod tcp;
 mod tls;
 
 pub use driver::{DriverKind, IoRuntime};
-pub use listener::{Accepts, BindError, Listener, ListenerHandle};
+pub use listener::{Accepts, BindError, Listener, ListenerHandle, MessageKind};
 pub use proxies::Proxies;
 pub use tls::{Tls, TlsError};
 

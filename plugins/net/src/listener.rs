@@ -35,6 +35,8 @@ pub struct Listener {
     pub backlog: u32,
     /// What is spoken: raw frames, WebSocket, or either. Default: raw frames.
     pub accepts: Accepts,
+    /// What the messages of a WebSocket may be. Default: binary or text, and what is sent is binary.
+    pub messages: MessageKind,
     /// Encrypts all of it. Default: nothing.
     pub tls: Option<Tls>,
     /// The proxies before it. Default: none.
@@ -53,11 +55,24 @@ pub enum Accepts {
     #[default]
     Tcp,
     /// WebSocket (RFC 6455): each message is one frame of the framing, header included. Any path, origin and first
-    /// subprotocol will do; extensions are declined. Plain HTTP requests get a short answer.
+    /// subprotocol will do; extensions are declined. Plain HTTP requests get a short answer. So does, in the clear, who is
+    /// closed before the upgrade: `503`, or `408` where it took too long.
     WebSocket,
     /// Either, told apart by the first byte: an ASCII letter begins an HTTP request. For protocols in which the client
     /// speaks first and never begins with a letter.
     Both,
+}
+
+/// What the messages of a WebSocket may be (RFC 6455, 5.6). Text that is not UTF-8 is closed with 1007 in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MessageKind {
+    /// Both are taken for their bytes; what is sent is binary.
+    #[default]
+    Either,
+    /// Binary alone: a text is refused as soon as its header is there, with code 1003.
+    Binary,
+    /// Text alone, both ways: binary is refused so, and what the world writes has to be UTF-8.
+    Text,
 }
 
 impl Listener {
@@ -69,6 +84,7 @@ impl Listener {
             nodelay: true,
             backlog: 1024,
             accepts: Accepts::Tcp,
+            messages: MessageKind::Either,
             tls: None,
             proxies: Proxies::default(),
             greeting_limit: Duration::from_secs(5),
@@ -85,6 +101,12 @@ impl Listener {
     /// Speaks raw frames and WebSocket on one port.
     pub fn hybrid(mut self) -> Self {
         self.accepts = Accepts::Both;
+        self
+    }
+
+    /// Sets [`Listener::messages`].
+    pub fn messages(mut self, messages: MessageKind) -> Self {
+        self.messages = messages;
         self
     }
 

@@ -232,7 +232,7 @@ impl Line for Shared {
         state.max_held = max_held.max(1);
     }
 
-    fn close(&self, flush_within: Duration) {
+    fn close(&self, flush_within: Duration, _: u16) {
         let mut state = self.state();
         if *state.close.get_or_insert(flush_within) == Duration::ZERO {
             state.backlog.clear();

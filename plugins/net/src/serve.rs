@@ -153,6 +153,7 @@ impl Serve {
             return Poll::Ready(cause);
         }
         if self.greeting.is_some() && self.is_late(context) {
+            self.line.timed_out();
             self.stop(Reading::Stopped, Cause::HandshakeTimeout);
         }
         // Most polls are for reading alone.
@@ -160,7 +161,7 @@ impl Serve {
             return Poll::Pending;
         }
         self.line.attention.store(false, Ordering::SeqCst);
-        self.line.part();
+        self.line.part(self.owes_answer());
         let (queued, close) = match self.write(context) {
             Poll::Ready(cause) => return Poll::Ready(cause),
             Poll::Pending => {
@@ -316,6 +317,10 @@ impl Serve {
                 self.line.delivering(fed.frames.len(), fed.frames.byte_len());
                 let (received, frames) = (self.funnel.now(), fed.frames);
                 self.funnel.send(Inbound::Frames { connection: self.connection, received, frames });
+            } else if fed.heard {
+                self.line.delivering(1, 0);
+                let received = self.funnel.now();
+                self.funnel.send(Inbound::Heard { connection: self.connection, received });
             }
             if let Some(end) = fed.end {
                 return self.end(end);
@@ -343,7 +348,7 @@ impl Serve {
             return;
         }
         if greeted.kind == Kind::Messages {
-            self.line.close_with(1000);
+            self.line.has_messages();
         }
         let (transport, envelope) = terms.established(greeted.kind);
         self.funnel.send(Inbound::Established { connection: self.connection, transport, envelope });
@@ -390,10 +395,17 @@ impl Serve {
         self.reading = reading;
         if self.is_untold() {
             // Nobody else will.
-            self.line.close(FLUSH_BEFORE_CLOSE);
+            self.line.close(FLUSH_BEFORE_CLOSE, cause.close_code());
         } else {
             self.funnel.send(Inbound::Ended { connection: self.connection, cause });
         }
+    }
+
+    /// Whether the peer waits for an answer of HTTP, which a close would leave it without.
+    fn owes_answer(&self) -> bool {
+        // Whoever has ended its side, or broken a proxy's header, waits for nothing.
+        let waits = |greeting: &Greeting| greeting.terms.expects_http() && greeting.proxy.is_none();
+        self.reading != Reading::AtEnd && self.greeting.as_deref().is_some_and(waits)
     }
 
     /// Ready when the socket failed.

@@ -2,7 +2,7 @@
 
 use crate::{
     driver::Lane,
-    inlet::websocket,
+    inlet::{http, websocket},
     tls::{Opened, Session},
 };
 use atomic_waker::AtomicWaker;
@@ -47,8 +47,10 @@ pub(crate) struct Sending {
     session: Option<Box<Session>>,
     /// What the world says would not be understood: its transport is not known yet.
     muted: bool,
-    /// The code to close a WebSocket with; none while it is none.
-    close_code: Option<u16>,
+    /// The peer speaks WebSocket: a close is said, with a code.
+    is_websocket: bool,
+    /// The transport's own word for the close, which goes before the world's.
+    own_code: Option<u16>,
     /// The farewell is in the backlog: nothing may follow it.
     parted: bool,
     /// Bytes of the backlog that are sent already.
@@ -57,6 +59,10 @@ pub(crate) struct Sending {
     pub(crate) warned: bool,
     /// The world asked for the close: how long the rest may take.
     pub(crate) close: Option<Duration>,
+    /// It is for the time the handshake took.
+    timed_out: bool,
+    /// The world's word for it.
+    asked_code: u16,
     pub(crate) failed: bool,
 }
 
@@ -83,12 +89,17 @@ impl Sending {
     }
 
     /// The last words of the transport, once the world has asked for the close.
-    fn part(&mut self) {
+    fn part(&mut self, owes_answer: bool) {
         if self.parted || self.close.is_none_or(|within| within.is_zero()) {
             return;
         }
         self.parted = true;
-        if let Some(code) = self.close_code {
+        if owes_answer {
+            let answer = if self.timed_out { http::TIMED_OUT } else { http::UNAVAILABLE };
+            self.put(&mut answer.to_vec());
+        }
+        if self.is_websocket {
+            let code = self.own_code.unwrap_or(self.asked_code);
             let mut farewell = Vec::new();
             websocket::put_close(&mut farewell, code);
             self.put(&mut farewell);
@@ -160,14 +171,20 @@ impl TcpLine {
         opened
     }
 
-    /// From now on a close is said with this code, as a WebSocket does.
-    pub(crate) fn close_with(&self, code: u16) {
-        self.sending().close_code = Some(code);
+    /// From now on a close is said, as a WebSocket does.
+    pub(crate) fn has_messages(&self) {
+        self.sending().is_websocket = true;
     }
 
-    /// Queues the farewell if the world has asked for the close.
-    pub(crate) fn part(&self) {
-        self.sending().part();
+    /// Closes with this code, whatever the world says.
+    pub(crate) fn close_with(&self, code: u16) {
+        self.sending().own_code = Some(code);
+    }
+
+    /// Queues the farewell if the world has asked for the close: an answer of HTTP, to a peer that we owe one, so that
+    /// browsers and proxies see why.
+    pub(crate) fn part(&self, owes_answer: bool) {
+        self.sending().part(owes_answer);
     }
 
     /// Has the task look at what is to be sent.
@@ -237,14 +254,15 @@ impl Line for TcpLine {
             return 0;
         }
         sending.put(bytes);
-        match &self.lane {
-            // An I/O thread writes it, unless so much waits that only the socket can tell what the peer takes.
-            Some(lane) if sending.queued() < FIRST_WARNING => {
+        // An I/O thread writes it, unless so much waits that only the socket can tell what the peer takes.
+        let lane = self.lane.as_ref().filter(|_| sending.queued() < FIRST_WARNING);
+        match lane {
+            Some(lane) => {
                 if let Some(line) = self.this.upgrade() {
                     lane.push(line);
                 }
             }
-            _ => {
+            None => {
                 self.write_some(&mut sending);
                 if sending.queued() == 0 && sending.session.is_none() {
                     // Gives the buffer back to the world.
@@ -255,7 +273,8 @@ impl Line for TcpLine {
         let queued = sending.queued();
         let unsent = sending.unsent();
         sending.warned |= unsent >= FIRST_WARNING;
-        let stuck = sending.failed || (queued > 0 && (self.lane.is_none() || queued >= FIRST_WARNING));
+        // However little is left: nobody else will write it.
+        let stuck = sending.failed || (queued > 0 && lane.is_none());
         drop(sending);
         if stuck {
             self.call();
@@ -276,12 +295,19 @@ impl Line for TcpLine {
         self.max_held.store(max_held.max(1), Ordering::Relaxed);
     }
 
-    fn close(&self, flush_within: Duration) {
+    fn close(&self, flush_within: Duration, code: u16) {
         let mut sending = self.sending();
+        if sending.close.is_none() {
+            sending.asked_code = code;
+        }
         // The shorter time holds: an entity that goes while it closes ends the socket at once.
         sending.close = Some(sending.close.map_or(flush_within, |before| before.min(flush_within)));
         drop(sending);
         self.call();
+    }
+
+    fn timed_out(&self) {
+        self.sending().timed_out = true;
     }
 
     fn established(&self) {

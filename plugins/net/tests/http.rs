@@ -4,6 +4,7 @@
 
 mod common;
 
+use bevy_ecs::prelude::*;
 use common::{Edge, plain};
 use portcullis_core::*;
 use portcullis_net::{DriverKind, Listener};
@@ -116,4 +117,117 @@ fn frames_without_a_length_are_for_websocket_alone() {
     let listener = Listener::new(([127, 0, 0, 1], 0).into(), Framing::WHOLE).hybrid();
     let edge = Edge::listening(DriverKind::Inline, listener);
     assert!(edge.app.world().get::<portcullis_net::BindError>(edge.listener).is_some());
+}
+
+const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/// Closes each connection before it is read, as a gate does that has no room.
+fn refusing(mut edge: Edge) -> Edge {
+    edge.app.add_observer(|opened: On<Add<Admitted>>, mut commands: Commands| {
+        commands.trigger(Close::new(opened.entity, Cause::Refused));
+    });
+    edge
+}
+
+fn rest(mut socket: TcpStream) -> String {
+    let mut rest = String::new();
+    socket.read_to_string(&mut rest).unwrap();
+    rest
+}
+
+#[test]
+fn whoever_is_refused_before_the_upgrade_is_told_to_come_again() {
+    under_both_drivers_as(
+        || plain().websocket(),
+        |edge| {
+            let mut edge = refusing(edge);
+            // A request that nobody has read, however long, must not cost the peer its answer.
+            let long = [UPGRADE, &[b'x'; 100_000]].concat();
+            for request in [UPGRADE.to_vec(), b"GET /health HTTP/1.1\r\n\r\n".to_vec(), long, Vec::new()] {
+                let response = edge.serve(move |address| ask(address, &request));
+                assert!(response.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{response}");
+                assert!(response.contains("Connection: close\r\n"), "{response}");
+                assert!(response.contains("Retry-After: 5\r\n"), "{response}");
+                assert!(response.ends_with("Content-Length: 0\r\n\r\n"), "{response}");
+            }
+            assert_eq!(edge.causes(4), [Cause::Refused; 4]);
+        },
+    );
+}
+
+#[test]
+fn a_shutdown_in_the_middle_of_a_head_is_told_too() {
+    under_both_drivers_as(
+        || plain().websocket(),
+        |mut edge| {
+            let (mut socket, connection) = edge.connect();
+            socket.write_all(&UPGRADE[..40]).unwrap();
+            edge.run();
+            edge.send(connection, b"nobody would understand this");
+            edge.close(connection, Cause::Shutdown);
+            let response = edge.serve(move |_| rest(socket));
+            assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
+            assert_eq!(response.matches("HTTP/1.1").count(), 1, "{response}");
+        },
+    );
+}
+
+#[test]
+fn a_request_that_takes_too_long_is_told_so() {
+    under_both_drivers_as(
+        || plain().websocket().greeting_limit(Duration::from_millis(300)),
+        |mut edge| {
+            let by_net = edge.serve(|address| ask(address, &UPGRADE[..40]));
+            assert!(by_net.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{by_net}");
+            assert_eq!(edge.causes(1), [Cause::HandshakeTimeout]);
+            // The world has limits of its own.
+            let (socket, connection) = edge.connect();
+            edge.close(connection, Cause::HandshakeTimeout);
+            let by_world = edge.serve(move |_| rest(socket));
+            assert_eq!(by_world, by_net);
+        },
+    );
+}
+
+#[test]
+fn one_answer_is_enough() {
+    under_both_drivers_as(
+        || plain().websocket(),
+        |mut edge| {
+            for request in [&b"GET /health HTTP/1.1\r\n\r\n"[..], b"\x16\x03\x01"] {
+                let response = edge.serve(|address| ask(address, request));
+                assert_eq!(response.matches("HTTP/1.1").count(), 1, "{response}");
+            }
+            assert_eq!(edge.causes(2), [Cause::Http; 2]);
+        },
+    );
+}
+
+#[test]
+fn a_peer_that_may_speak_anything_is_closed_without_a_word_of_http() {
+    under_both_drivers_as(
+        || plain().hybrid(),
+        |edge| {
+            let mut edge = refusing(edge);
+            assert_eq!(edge.serve(|address| ask(address, UPGRADE)), "");
+        },
+    );
+}
+
+#[test]
+fn whoever_leaves_before_the_upgrade_is_told_nothing() {
+    under_both_drivers_as(
+        || plain().websocket(),
+        |mut edge| {
+            let response = edge.serve(|address| {
+                let mut socket = TcpStream::connect(address).unwrap();
+                socket.write_all(&UPGRADE[..40]).unwrap();
+                socket.shutdown(std::net::Shutdown::Write).unwrap();
+                rest(socket)
+            });
+            assert_eq!(response, "");
+            assert_eq!(edge.causes(1), [Cause::PeerClosed]);
+        },
+    );
 }

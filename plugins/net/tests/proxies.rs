@@ -242,3 +242,28 @@ fn what_a_client_puts_before_its_proxy_s_word_hides_nobody() {
         assert_eq!(edge.seen().peers[0].ip().to_string(), "192.0.2.1");
     });
 }
+
+#[test]
+fn a_proxy_that_does_not_say_for_whom_is_told_that_it_took_too_long() {
+    let soon = Duration::from_millis(300);
+    under_both_drivers_as(
+        || forwarded().websocket().greeting_limit(soon),
+        |mut edge| {
+            let response = edge.serve(|address| {
+                let mut socket = connect(address);
+                socket.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+                rest(&mut socket)
+            });
+            assert!(response.starts_with(b"HTTP/1.1 408 "), "{}", response.escape_ascii());
+            assert!(edge.seen().opened.is_empty());
+        },
+    );
+    // Who owes the header of a proxy speaks no HTTP yet.
+    under_both_drivers_as(
+        || with_header().websocket().greeting_limit(soon),
+        |mut edge| {
+            let response = edge.serve(|address| rest(&mut connect(address)));
+            assert!(response.is_empty(), "{}", response.escape_ascii());
+        },
+    );
+}

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{StartAtOnce, frame, under_both_drivers};
+use common::{Edge, StartAtOnce, frame, under_both_drivers};
 use portcullis_core::*;
 use std::{
     io::{ErrorKind, Read, Write},
@@ -253,5 +253,28 @@ fn a_connection_that_is_despawned_while_it_closes_sends_nothing_more() {
             rest.len()
         });
         assert!(come < MUCH);
+    });
+}
+
+/// Of much at once the kernel takes most, and the little that is left must not wait for the next word.
+#[test]
+fn the_end_of_much_arrives_without_more_being_said() {
+    const MUCH: usize = 16 * 1024 * 1024;
+    under_both_drivers(|mut edge| {
+        let say = |edge: &mut Edge, much| {
+            let (socket, connection) = edge.connect();
+            let world = edge.app.world_mut();
+            world.entity_mut(connection).insert(OutboxLimit(2 * MUCH));
+            write_outbox(world, connection, |out| out.resize(much, 0)).unwrap();
+            edge.run();
+            socket
+        };
+        let unread = say(&mut edge, MUCH);
+        let taken = MUCH - edge.seen().backlog[0];
+        drop(unread);
+        for left in [1, 20_000, 40_000] {
+            let mut socket = say(&mut edge, taken + left);
+            edge.serve(move |_| socket.read_exact(&mut vec![0; taken + left]).unwrap());
+        }
     });
 }

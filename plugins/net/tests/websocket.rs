@@ -4,9 +4,10 @@
 
 mod common;
 
+use bevy_ecs::prelude::*;
 use common::{Edge, frame, plain};
 use portcullis_core::*;
-use portcullis_net::DriverKind;
+use portcullis_net::{DriverKind, MessageKind};
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
@@ -18,7 +19,7 @@ use tungstenite::{
         CloseFrame,
         frame::{
             Frame,
-            coding::{CloseCode, Data, OpCode},
+            coding::{CloseCode as CloseCodeOf, Data, OpCode},
         },
     },
 };
@@ -54,6 +55,18 @@ fn close_code(client: &mut Client) -> Option<u16> {
 /// A fragment, or a frame the client would refuse to make.
 fn raw(client: &mut Client, kind: Data, is_final: bool, payload: &[u8]) {
     client.send(Message::Frame(Frame::message(payload.to_vec(), OpCode::Data(kind), is_final))).unwrap();
+}
+
+/// A client the world knows for one.
+fn established(edge: &mut Edge) -> (Client, Entity) {
+    let before = edge.seen().opened.len();
+    let ws = edge.serve(connect);
+    edge.until(|seen| seen.opened.len() > before);
+    let connection = *edge.seen().opened.last().unwrap();
+    while edge.app.world().get::<Connection>(connection).unwrap().transport != "ws" {
+        edge.run();
+    }
+    (ws, connection)
 }
 
 fn under_both_drivers_on_one_port(test: impl Fn(Edge)) {
@@ -148,12 +161,43 @@ fn text_counts_as_its_bytes_and_answers_are_binary() {
 }
 
 #[test]
+fn a_message_of_the_wrong_kind_is_refused_by_its_header() {
+    // Headers of messages whose payload never comes.
+    let text = [0x81, 0x80 | 100, 0, 0, 0, 0];
+    let binary = [0x82, 0x80 | 100, 0, 0, 0, 0];
+    for (messages, header) in [(MessageKind::Binary, text), (MessageKind::Text, binary)] {
+        for driver in [DriverKind::Inline, DriverKind::Thread(2)] {
+            let mut edge = Edge::listening(driver, plain().hybrid().messages(messages));
+            let code = edge.serve(move |address| {
+                let mut ws = connect(address);
+                ws.get_mut().write_all(&header).unwrap();
+                close_code(&mut ws)
+            });
+            assert_eq!(code, Some(1003));
+            assert_eq!(edge.causes(1), [Cause::Malformed]);
+        }
+    }
+}
+
+#[test]
+fn where_messages_are_text_so_are_the_answers() {
+    for driver in [DriverKind::Inline, DriverKind::Thread(2)] {
+        let mut edge = Edge::listening(driver, plain().hybrid().messages(MessageKind::Text)).echoing();
+        edge.serve(|address| {
+            let mut ws = connect(address);
+            ws.send(Message::text("\0\u{2}é")).unwrap();
+            assert_eq!(ws.read().unwrap(), Message::text("\0\u{2}é"));
+        });
+    }
+}
+
+#[test]
 fn a_close_is_answered_with_its_code_after_what_was_asked_before() {
     under_both_drivers_on_one_port(|mut edge| {
         let code = edge.serve(|address| {
             let mut ws = connect(address);
             say(&mut ws, b"one more thing");
-            ws.close(Some(CloseFrame { code: CloseCode::Library(4001), reason: "done".into() })).unwrap();
+            ws.close(Some(CloseFrame { code: CloseCodeOf::Library(4001), reason: "done".into() })).unwrap();
             assert_eq!(ws.read().unwrap(), Message::binary(frame(b"one more thing")));
             close_code(&mut ws)
         });
@@ -169,9 +213,9 @@ fn what_breaks_the_rules_is_told_by_a_code_after_what_came_before() {
         (|ws| raw(ws, Data::Continue, true, &frame(b"of nothing")), 1002, Cause::Malformed),
         (|ws| raw(ws, Data::Text, true, &frame(&[0xff])), 1007, Cause::Malformed),
         (|ws| ws.send(Message::binary(vec![0; 70_000])).unwrap(), 1009, Cause::FrameTooLarge),
-        (|ws| ws.send(Message::binary([frame(b"a"), frame(b"b")].concat())).unwrap(), 1000, Cause::Malformed),
-        (|ws| ws.send(Message::binary(Vec::new())).unwrap(), 1000, Cause::Malformed),
-        (|ws| ws.send(Message::binary(vec![0, 9, 1])).unwrap(), 1000, Cause::Malformed),
+        (|ws| ws.send(Message::binary([frame(b"a"), frame(b"b")].concat())).unwrap(), 1002, Cause::Malformed),
+        (|ws| ws.send(Message::binary(Vec::new())).unwrap(), 1002, Cause::Malformed),
+        (|ws| ws.send(Message::binary(vec![0, 9, 1])).unwrap(), 1002, Cause::Malformed),
     ];
     for (break_it, code, cause) in cases {
         under_both_drivers_on_one_port(|mut edge| {
@@ -213,12 +257,7 @@ fn the_limit_of_a_message_changes_while_the_connection_is_open() {
 #[test]
 fn a_kick_is_flushed_then_the_close_is_said() {
     under_both_drivers_on_one_port(|mut edge| {
-        let ws = edge.serve(connect);
-        edge.until(|seen| seen.opened.len() == 1);
-        let connection = edge.seen().opened[0];
-        while edge.app.world().get::<Connection>(connection).unwrap().transport != "ws" {
-            edge.run();
-        }
+        let (ws, connection) = established(&mut edge);
         edge.send(connection, b"you are kicked");
         edge.close(connection, Cause::Kicked);
         let code = edge.serve(move |_| {
@@ -228,6 +267,38 @@ fn a_kick_is_flushed_then_the_close_is_said() {
         });
         assert_eq!(code, Some(1000));
         assert_eq!(edge.causes(1), [Cause::Kicked]);
+    });
+}
+
+#[test]
+fn a_close_is_said_with_the_code_of_its_cause() {
+    under_both_drivers_on_one_port(|mut edge| {
+        for (cause, code) in [(Cause::Requested, 1000), (Cause::Shutdown, 1001), (Cause::Abuse, 1008)] {
+            let (ws, connection) = established(&mut edge);
+            edge.close(connection, cause);
+            assert_eq!(edge.serve(move |_| close_code(&mut { ws })), Some(code));
+        }
+    });
+}
+
+#[test]
+fn a_protocol_has_a_code_of_its_own_for_its_farewell() {
+    under_both_drivers_on_one_port(|mut edge| {
+        edge.app.add_observer(|closing: On<Add<Closing>>, mut commands: Commands| {
+            commands.entity(closing.entity).insert(CloseCode(4011));
+        });
+        let (ws, connection) = established(&mut edge);
+        edge.close(connection, Cause::Kicked);
+        assert_eq!(edge.serve(move |_| close_code(&mut { ws })), Some(4011));
+        // What the peer has said itself is answered as it was said, and its mistakes are named.
+        let told = edge.serve(|address| {
+            let mut ws = connect(address);
+            ws.close(Some(CloseFrame { code: CloseCodeOf::Library(3999), reason: "".into() })).unwrap();
+            let mut bad = connect(address);
+            raw(&mut bad, Data::Continue, true, b"of nothing");
+            (close_code(&mut ws), close_code(&mut bad))
+        });
+        assert_eq!(told, (Some(3999), Some(1002)));
     });
 }
 
@@ -242,6 +313,43 @@ fn what_is_said_before_the_upgrade_does_not_spoil_it() {
             say(&mut ws, b"now");
             assert_eq!(ws.read().unwrap(), Message::binary(frame(b"now")));
         });
+    });
+}
+
+#[test]
+fn pings_and_pongs_are_signs_of_life_and_no_frames() {
+    under_both_drivers_on_one_port(|mut edge| {
+        let (mut ws, connection) = established(&mut edge);
+        for sign in [Message::Ping([][..].into()), Message::Pong(b"unasked"[..].into())] {
+            let heard = edge.app.world().get::<Traffic>(connection).unwrap().last_received;
+            ws.send(sign).unwrap();
+            edge.until_traffic(connection, |traffic| traffic.last_received > heard);
+            assert_eq!(edge.app.world().get::<Traffic>(connection).unwrap().received, 0);
+        }
+        assert!(edge.payloads().is_empty());
+    });
+}
+
+#[test]
+fn a_flood_of_pongs_is_not_read_by_a_world_that_lags() {
+    under_both_drivers_on_one_port(|mut edge| {
+        let (mut ws, connection) = established(&mut edge);
+        ws.get_mut().set_nonblocking(true).unwrap();
+        let flood = [&[0x8a, 0x80 | 125, 0, 0, 0, 0][..], &[7; 125]].concat().repeat(500);
+        let (mut written, mut stuck) = (0, 0);
+        while stuck < 50 {
+            match ws.get_mut().write(&flood[written % flood.len()..]) {
+                Ok(bytes) => (written, stuck) = (written + bytes, 0),
+                Err(_) => {
+                    stuck += 1;
+                    edge.run_io_only(20);
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+            }
+            assert!(written < 64 << 20, "the socket is read though the world takes nothing");
+        }
+        // The world catches up, and hears of it.
+        edge.until_traffic(connection, |traffic| !traffic.last_received.is_zero());
     });
 }
 

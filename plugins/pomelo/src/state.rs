@@ -6,7 +6,7 @@ use crate::{
     wire::handshake::{Family, Request},
 };
 use bevy_ecs::prelude::*;
-use portcullis_core::{Cause, Close, Closing, Connection, Outboxes, start_unless_forwarded};
+use portcullis_core::{Cause, Close, CloseCode, Closing, Connection, Outboxes, start_unless_forwarded};
 use portcullis_dispatch::Speaks;
 use portcullis_watchdog::Handshaking;
 
@@ -71,7 +71,8 @@ pub(crate) fn greet(
     if !connections.get(entity).is_ok_and(|&speaks| services.get(speaks).is_some()) {
         return;
     }
-    commands.entity(entity).insert((PomeloState::Inited, Handshaking));
+    // Pomelo ends its WebSockets with 1000, whatever for.
+    commands.entity(entity).insert((PomeloState::Inited, Handshaking, CloseCode(1000)));
     start_unless_forwarded(&mut commands, entity);
 }
 

@@ -190,5 +190,5 @@ impl Line for NoLine {
     }
     fn delivered(&self, _: usize, _: usize) {}
     fn limit(&self, _: usize, _: usize) {}
-    fn close(&self, _: Duration) {}
+    fn close(&self, _: Duration, _: u16) {}
 }

@@ -9,6 +9,16 @@ const MAX_HEADERS: usize = 64;
 /// A key is 16 bytes in base64.
 const KEY_LENGTH: usize = 24;
 
+const BAD_REQUEST: &str = "400 Bad Request";
+const UPGRADE_REQUIRED: &str = "426 Upgrade Required";
+
+/// To a peer that has been closed before it could ask for anything: there may be room again soon.
+pub(crate) const UNAVAILABLE: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n";
+/// To one that took too long to ask.
+pub(crate) const TIMED_OUT: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
 /// A request head as it comes.
 #[derive(Debug, Default)]
 pub(crate) struct Head {
@@ -50,7 +60,7 @@ impl Head {
 impl Reply {
     /// To what is no request at all.
     pub(crate) fn nonsense() -> Self {
-        Self::refusal("400 Bad Request", "", "this is no HTTP request\n")
+        Self::refusal(BAD_REQUEST, "", "this is no HTTP request\n")
     }
 
     fn refusal(status: &str, headers: &str, body: &str) -> Self {
@@ -82,7 +92,9 @@ fn answer(head: &[u8], health_path: &str) -> Reply {
     let reply = if lines.names("upgrade", "websocket") {
         match accept(method, request.version, &lines) {
             Ok(response) => Reply { response, upgraded: true, forwarded: String::new() },
-            Err(why) => Reply::refusal("400 Bad Request", "Sec-WebSocket-Version: 13\r\n", why),
+            // A client that knows several versions tries the one it is told. 426 would do for that too (RFC 6455, 4.4);
+            // 400 is what the servers say whose clients come here.
+            Err(why) => Reply::refusal(BAD_REQUEST, "Sec-WebSocket-Version: 13\r\n", why),
         }
     } else {
         let path = target.split(['?', '#']).next().unwrap_or_default();
@@ -93,12 +105,8 @@ fn answer(head: &[u8], health_path: &str) -> Reply {
                 upgraded: false,
                 forwarded: String::new(),
             },
-            (_, "HEAD") => Reply::refusal("426 Upgrade Required", "Upgrade: websocket\r\n", ""),
-            _ => Reply::refusal(
-                "426 Upgrade Required",
-                "Upgrade: websocket\r\n",
-                "this is a WebSocket server\n",
-            ),
+            (_, "HEAD") => Reply::refusal(UPGRADE_REQUIRED, "Upgrade: websocket\r\n", ""),
+            _ => Reply::refusal(UPGRADE_REQUIRED, "Upgrade: websocket\r\n", "this is a WebSocket server\n"),
         }
     };
     Reply { forwarded: lines.all("x-forwarded-for"), ..reply }
@@ -119,7 +127,7 @@ fn accept(method: &str, version: Option<u8>, lines: &Lines) -> Result<Vec<u8>, &
     let key = lines.one("sec-websocket-key").filter(|key| is_key(key)).ok_or("there is no good key\n")?;
     let accept = derive_accept_key(key.as_bytes());
     let mut response = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {accept}\r\n"
     );
     let offered = lines.one("sec-websocket-protocol").unwrap_or_default();
@@ -201,13 +209,31 @@ mod tests {
         for (part, instead) in [
             ("GET", "POST"),
             ("HTTP/1.1", "HTTP/1.0"),
-            ("Version: 13", "Version: 8"),
+            ("Sec-WebSocket-Version", "X-Version"),
             ("Key: dGhlIHNhbXBsZSBub25jZQ==", "Key: dGhlIHNhbXBsZSBub25jZQ"),
             ("Sec-WebSocket-Key", "X-Key"),
             ("keep-alive, Upgrade", "close"),
         ] {
             status(&UPGRADE.replace(part, instead), "400");
         }
+    }
+
+    #[test]
+    fn another_version_is_told_which_is_spoken() {
+        for version in ["8", "14", "13, 8", ""] {
+            let head = UPGRADE.replace("Version: 13", &format!("Version: {version}"));
+            status(&head, "400");
+            assert!(reply(&head).0.contains("Sec-WebSocket-Version: 13\r\n"));
+        }
+    }
+
+    #[test]
+    fn names_are_of_any_case_and_values_are_trimmed() {
+        let head = UPGRADE.replace("Sec-WebSocket-Key: ", "sec-websocket-KEY:\t ").replace("==", "== ");
+        let head =
+            head.replace("Upgrade: WebSocket", "UPGRADE:websocket\t").replace("Version: 13", "VERSION:  13 ");
+        let head = head.replace("Connection: keep-alive, Upgrade", "cONNECTION: keep-alive , upgrade ");
+        assert_eq!(reply(&head), reply(UPGRADE));
     }
 
     #[test]

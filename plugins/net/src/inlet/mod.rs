@@ -7,16 +7,17 @@ pub(crate) mod http;
 pub(crate) mod proxy;
 pub(crate) mod websocket;
 
-use crate::Accepts;
+use crate::{Accepts, MessageKind};
 use http::{Head, Reply};
 use portcullis_core::{Assembler, Cause, Frames, Framing};
 use std::sync::Arc;
-use websocket::Messages;
+use websocket::Joiner;
 
 /// The receiving side of one connection, behind TLS and whatever proxies say.
 #[derive(Debug)]
 pub(crate) struct Inlet {
     framing: Framing,
+    messages: MessageKind,
     stage: Stage,
 }
 
@@ -32,7 +33,7 @@ enum Stage {
         health_path: Arc<str>,
     },
     Stream(Assembler),
-    Messages(Messages),
+    Messages(Joiner),
     Over,
 }
 
@@ -42,6 +43,8 @@ pub(crate) struct Fed {
     /// How many of them were taken: all, except where the greeting ends.
     pub used: usize,
     pub frames: Frames,
+    /// A control frame came that is a sign of life and nothing more.
+    pub heard: bool,
     /// To be sent before anything the world says.
     pub answer: Vec<u8>,
     /// The greeting is over.
@@ -72,17 +75,22 @@ pub(crate) enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct End {
     pub cause: Cause,
-    /// The code to close with, where there is a WebSocket.
+    /// The code to close with, where there is a WebSocket, and it has to say more than the cause.
     pub code: Option<u16>,
 }
 
 impl Inlet {
-    pub(crate) fn new(framing: Framing, accepts: Accepts, health_path: Arc<str>) -> Self {
+    pub(crate) fn new(
+        framing: Framing,
+        accepts: Accepts,
+        messages: MessageKind,
+        health_path: Arc<str>,
+    ) -> Self {
         let stage = match accepts {
             Accepts::Tcp => Stage::Stream(Assembler::new(framing)),
             Accepts::WebSocket | Accepts::Both => Stage::Unknown { accepts, health_path },
         };
-        Self { framing, stage }
+        Self { framing, messages, stage }
     }
 
     /// Takes bytes. When a [greeting](Fed::greeted) ends in them the rest is left, and to be fed again.
@@ -97,7 +105,7 @@ impl Inlet {
                 }
             }
             Stage::Messages(messages) => {
-                fed.end = messages.feed(input, max_frame, &mut fed.frames, &mut fed.answer).err();
+                fed.end = messages.feed(input, max_frame, &mut fed).err();
             }
             Stage::Unknown { accepts, health_path } => {
                 let Some(first) = input.first() else { return fed };
@@ -123,7 +131,7 @@ impl Inlet {
                 }
                 fed.used = used;
                 if fed.greeted.is_some() {
-                    self.stage = Stage::Messages(Messages::new(self.framing));
+                    self.stage = Stage::Messages(Joiner::new(self.framing, self.messages));
                 }
             }
             Stage::Over => {}

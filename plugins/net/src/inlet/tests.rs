@@ -8,7 +8,7 @@ const UPGRADE: &[u8] =
 type Outcome = (Option<Greeted>, Vec<Vec<u8>>, usize, Option<End>);
 
 fn fed(accepts: Accepts, stream: &[u8], piece: usize) -> Outcome {
-    let mut inlet = Inlet::new(Framing::BE16, accepts, "/health".into());
+    let mut inlet = Inlet::new(Framing::BE16, accepts, MessageKind::Either, "/health".into());
     let (mut greeted, mut frames, mut answered, mut end) = (None, Vec::new(), 0, None);
     for mut bytes in stream.chunks(piece) {
         while !bytes.is_empty() {

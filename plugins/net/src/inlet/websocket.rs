@@ -1,7 +1,8 @@
 //! WebSocket as it comes (RFC 6455): frames are unmasked, joined to messages, and each message must be one frame of the
 //! listener's framing.
 
-use super::End;
+use super::{End, Fed};
+use crate::MessageKind;
 use portcullis_core::{BadMessage, Cause, Frames, Framing};
 use std::{io::Cursor, ops::Range, str::from_utf8};
 use tungstenite::protocol::frame::{
@@ -21,12 +22,20 @@ pub(crate) const NO_CODE: u16 = 1005;
 
 /// The receiving side of one WebSocket. It holds memory only while a message is incomplete.
 #[derive(Debug)]
-pub(crate) struct Messages {
+pub(crate) struct Joiner {
     framing: Framing,
+    takes: MessageKind,
     /// The beginning of an incomplete WebSocket frame, as it came.
     partial: Vec<u8>,
-    /// The fragments so far of a message, and whether it is a text.
-    fragments: Option<(Vec<u8>, bool)>,
+    fragments: Option<Fragments>,
+}
+
+/// What has come of a message that is not complete.
+#[derive(Debug)]
+struct Fragments {
+    joined: Vec<u8>,
+    /// How many bytes of it are known to be whole characters; none where it is no text.
+    checked: Option<usize>,
 }
 
 /// A WebSocket frame in the bytes that came.
@@ -37,19 +46,14 @@ struct Found {
     payload: Range<usize>,
 }
 
-impl Messages {
-    pub(crate) fn new(framing: Framing) -> Self {
-        Self { framing, partial: Vec::new(), fragments: None }
+impl Joiner {
+    pub(crate) fn new(framing: Framing, takes: MessageKind) -> Self {
+        Self { framing, takes, partial: Vec::new(), fragments: None }
     }
 
     /// Takes what came. Frames before a mistake are still given.
-    pub(crate) fn feed(
-        &mut self,
-        input: &[u8],
-        max_frame: usize,
-        frames: &mut Frames,
-        pongs: &mut Vec<u8>,
-    ) -> Result<(), End> {
+    pub(crate) fn feed(&mut self, input: &[u8], max_frame: usize, fed: &mut Fed) -> Result<(), End> {
+        let Fed { frames, answer: pongs, heard, .. } = fed;
         let mut joined = std::mem::take(&mut self.partial);
         let bytes = if joined.is_empty() {
             input
@@ -67,6 +71,7 @@ impl Messages {
                     self.take_data(kind, &found, payload, max_frame, frames, bytes.len())?;
                 }
                 OpCode::Control(Control::Ping) => {
+                    *heard = true;
                     if pongs.len() + payload.len() > MAX_PONGS {
                         pongs.truncate(last_pong);
                     }
@@ -74,7 +79,7 @@ impl Messages {
                     put_control(Control::Pong, pongs, |out| append_unmasked(out, payload, found.mask));
                 }
                 OpCode::Control(Control::Close) => return Err(closed(payload, found.mask)),
-                OpCode::Control(_) => {}
+                OpCode::Control(_) => *heard = true,
             }
         }
         match used {
@@ -104,7 +109,13 @@ impl Messages {
                 if (kind == Data::Continue) != self.fragments.is_some() {
                     return Err(broken());
                 }
-                let before = self.fragments.as_ref().map_or(0, |(joined, _)| joined.len());
+                match (self.takes, kind) {
+                    (MessageKind::Binary, Data::Text) | (MessageKind::Text, Data::Binary) => {
+                        return Err(unwanted());
+                    }
+                    _ => {}
+                }
+                let before = self.fragments.as_ref().map_or(0, |fragments| fragments.joined.len());
                 if before.saturating_add(length) > max_frame.saturating_add(HEADER_ROOM) {
                     return Err(too_large());
                 }
@@ -132,22 +143,46 @@ impl Messages {
             let write = |out: &mut Vec<u8>| append_unmasked(out, payload, found.mask);
             return frames.push_message(self.framing, max_frame, write).map_err(bad_message);
         }
-        let (joined, _) = self.fragments.get_or_insert_with(|| (Vec::new(), kind == Data::Text));
-        append_unmasked(joined, payload, found.mask);
+        let fragments = self.fragments.get_or_insert_with(|| Fragments {
+            joined: Vec::new(),
+            checked: (kind == Data::Text).then_some(0),
+        });
+        append_unmasked(&mut fragments.joined, payload, found.mask);
+        fragments.check(found.is_final)?;
         if !found.is_final {
             return Ok(());
         }
-        let Some((message, is_text)) = self.fragments.take() else { return Ok(()) };
-        if is_text && from_utf8(&message).is_err() {
-            return Err(End { cause: Cause::Malformed, code: Some(1007) });
-        }
-        let write = |out: &mut Vec<u8>| out.extend_from_slice(&message);
+        let Some(Fragments { joined, .. }) = self.fragments.take() else { return Ok(()) };
+        let write = |out: &mut Vec<u8>| out.extend_from_slice(&joined);
         frames.push_message(self.framing, max_frame, write).map_err(bad_message)
+    }
+}
+
+impl Fragments {
+    /// Whether it is text as far as it goes, where it should be: a mistake is told with the fragment that has it. A
+    /// character may be cut by a border of fragments, and not by the end.
+    fn check(&mut self, is_final: bool) -> Result<(), End> {
+        let Some(checked) = &mut self.checked else { return Ok(()) };
+        match from_utf8(self.joined.get(*checked..).unwrap_or_default()) {
+            Ok(rest) => *checked += rest.len(),
+            Err(error) if error.error_len().is_none() && !is_final => *checked += error.valid_up_to(),
+            Err(_) => return Err(no_text()),
+        }
+        Ok(())
     }
 }
 
 fn broken() -> End {
     End { cause: Cause::Malformed, code: Some(1002) }
+}
+
+/// A kind of message that is not spoken here.
+fn unwanted() -> End {
+    End { cause: Cause::Malformed, code: Some(1003) }
+}
+
+fn no_text() -> End {
+    End { cause: Cause::Malformed, code: Some(1007) }
 }
 
 fn too_large() -> End {
@@ -157,8 +192,8 @@ fn too_large() -> End {
 fn bad_message(error: BadMessage) -> End {
     match error {
         BadMessage::TooLarge(_) => too_large(),
-        // Right by WebSocket, wrong by the protocol inside: a policy (RFC 6455, 7.4.1), not its mistake.
-        BadMessage::NotOneFrame(_) => End { cause: Cause::Malformed, code: Some(1000) },
+        // Right by WebSocket, wrong by the protocol inside, which may have a word of its own for that.
+        BadMessage::NotOneFrame(_) => End { cause: Cause::Malformed, code: None },
     }
 }
 
@@ -178,7 +213,7 @@ fn closed(payload: &[u8], mask: [u8; 4]) -> End {
         return broken();
     }
     if from_utf8(reason).is_err() {
-        return End { cause: Cause::Malformed, code: Some(1007) };
+        return no_text();
     }
     End { cause: Cause::PeerClosed, code: Some(code) }
 }
@@ -215,6 +250,11 @@ pub(crate) fn put_close(out: &mut Vec<u8>, code: u16) {
 /// Makes one binary message of what was appended from `start` on: the header is put before it, in place.
 pub(crate) fn wrap(out: &mut Vec<u8>, start: usize) {
     wrap_as(OpCode::Data(Data::Binary), out, start);
+}
+
+/// As [`wrap`], as text. What was appended has to be UTF-8, or the peer will close.
+pub(crate) fn wrap_text(out: &mut Vec<u8>, start: usize) {
+    wrap_as(OpCode::Data(Data::Text), out, start);
 }
 
 fn wrap_as(opcode: OpCode, out: &mut Vec<u8>, start: usize) {

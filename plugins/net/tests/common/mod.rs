@@ -138,6 +138,16 @@ impl Edge {
         }
     }
 
+    /// As [`until`](Self::until), of what has gone through one connection.
+    #[track_caller]
+    pub fn until_traffic(&mut self, connection: Entity, holds: impl Fn(&Traffic) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.app.world().get::<Traffic>(connection).is_some_and(&holds) {
+            assert!(Instant::now() < deadline, "it did not come to pass within 20 seconds");
+            self.run();
+        }
+    }
+
     /// One round: waits a moment for input, then updates.
     pub fn run(&mut self) {
         let intake = self.app.world().resource::<Intake>().clone();

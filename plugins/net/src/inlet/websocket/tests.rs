@@ -32,12 +32,17 @@ type Outcome = (Vec<Vec<u8>>, Vec<u8>, Result<(), End>);
 
 /// What a stream comes to, cut into pieces.
 fn fed(stream: &[u8], piece: usize, max_frame: usize) -> Outcome {
-    let mut messages = Messages::new(Framing::BE16);
+    fed_to(MessageKind::Either, stream, piece, max_frame)
+}
+
+fn fed_to(takes: MessageKind, stream: &[u8], piece: usize, max_frame: usize) -> Outcome {
+    let mut messages = Joiner::new(Framing::BE16, takes);
     let (mut got, mut pongs) = (Vec::new(), Vec::new());
     for bytes in stream.chunks(piece) {
-        let mut frames = Frames::default();
-        let result = messages.feed(bytes, max_frame, &mut frames, &mut pongs);
-        got.extend(frames.iter().map(<[u8]>::to_vec));
+        let mut fed = Fed::default();
+        let result = messages.feed(bytes, max_frame, &mut fed);
+        got.extend(fed.frames.iter().map(<[u8]>::to_vec));
+        pongs.append(&mut fed.answer);
         if result.is_err() {
             return (got, pongs, result);
         }
@@ -48,10 +53,11 @@ fn fed(stream: &[u8], piece: usize, max_frame: usize) -> Outcome {
 }
 
 #[track_caller]
-fn ends(stream: &[u8], code: u16, cause: Cause) {
+fn ends(stream: &[u8], code: impl Into<Option<u16>>, cause: Cause) {
+    let code = code.into();
     for piece in [1, 3, stream.len()] {
         let (frames, _, result) = fed(&[binary(&be16(b"first")), stream.to_vec()].concat(), piece, 200);
-        assert_eq!(result, Err(End { cause, code: Some(code) }), "pieces of {piece}");
+        assert_eq!(result, Err(End { cause, code }), "pieces of {piece}");
         assert_eq!(frames, [b"first"], "what came before is kept");
     }
 }
@@ -129,7 +135,7 @@ fn what_is_too_large_is_refused_by_its_header() {
 #[test]
 fn a_message_must_be_exactly_one_frame() {
     for message in [&b""[..], b"\0", b"\0\x02x", b"\0\x01xy", b"\0\x01x\0\x01y"] {
-        ends(&binary(message), 1000, Cause::Malformed);
+        ends(&binary(message), None, Cause::Malformed);
     }
 }
 
@@ -163,4 +169,42 @@ fn what_is_sent_is_wrapped_in_place() {
         wrap(&mut out, 6);
         assert_eq!(out, [b"before", header, &vec![5; length]].concat());
     }
+}
+
+#[test]
+fn text_that_is_none_is_refused_with_the_fragment_that_shows_it() {
+    // As Autobahn's cases 6.4.1 and 6.4.2 have it; the fragment that would end the message never comes.
+    let good = "\0\u{14}κόσμε".as_bytes();
+    for (first, second) in
+        [(good, &b"\xf4\x90\x80\x80"[..]), (&b"\0\x14\xe2\x82"[..], b"a"), (b"\0", b"\xff")]
+    {
+        let fragments = [data(Data::Text, false, first), data(Data::Continue, false, second)].concat();
+        ends(&fragments, 1007, Cause::Malformed);
+    }
+    ends(&data(Data::Text, true, b"\0\x01\xe2\x82"), 1007, Cause::Malformed);
+}
+
+#[test]
+fn a_character_may_be_cut_by_the_borders_of_fragments() {
+    let message = be16("aé€𝄞 ".as_bytes());
+    let mut stream = data(Data::Text, false, b"");
+    for byte in &message {
+        stream.extend(data(Data::Continue, false, &[*byte]));
+    }
+    stream.extend(data(Data::Continue, true, b""));
+    assert_eq!(fed(&stream, stream.len(), 200), (vec!["aé€𝄞 ".into()], Vec::new(), Ok(())));
+}
+
+#[test]
+fn one_kind_of_message_alone_is_taken_where_it_is_asked_for() {
+    let (binary, text) = (binary(&be16(b"x")), data(Data::Text, true, &be16(b"x")));
+    let taken = |takes, stream: &[u8]| fed_to(takes, stream, stream.len(), 200).2.map_err(|end| end.code);
+    for (takes, good, bad) in [(MessageKind::Binary, &binary, &text), (MessageKind::Text, &text, &binary)] {
+        assert_eq!(taken(takes, good), Ok(()));
+        assert_eq!(taken(takes, &bad[..6]), Err(Some(1003)), "as soon as the header is there");
+        assert_eq!(taken(MessageKind::Either, bad), Ok(()));
+    }
+    let pinged =
+        [data(Data::Binary, false, b"\0"), control(Control::Ping, b""), data(Data::Continue, true, b"\0")];
+    assert_eq!(taken(MessageKind::Binary, &pinged.concat()), Ok(()));
 }
