@@ -1,8 +1,8 @@
 //! The decision about each new connection.
 
 use crate::{
-    DenyList, MaxClients, MaxConnections, PerAddressLimit, PreLoginBudget, Refusal, Refusals, Refused,
-    Untrusted,
+    AdmitOnly, DenyList, MaxClients, MaxConnections, PerAddressLimit, PreLoginBudget, Refusal, Refusals,
+    Refused, Untrusted,
     budget::DefaultBudget,
     places::{Place, Places, neighbourhood},
 };
@@ -71,6 +71,7 @@ impl<'w> Newcomer<'w> {
     fn refusal(&self, world: &World, open: usize) -> Option<Refusal> {
         let address = self.connection.peer.ip().to_canonical();
         let places = world.resource::<Places>();
+        let only = self.listener.and_then(|listener| listener.get::<AdmitOnly>());
         let max_clients = self.listener.and_then(|listener| listener.get::<MaxClients>());
         let at_listener = self.listener.map_or(0, |listener| places.of_listener(listener.id()));
         let per_address = world.resource::<PerAddressLimit>();
@@ -80,6 +81,8 @@ impl<'w> Newcomer<'w> {
             Some(Refusal::ShuttingDown)
         } else if world.resource::<DenyList>().contains(address) {
             Some(Refusal::Denied)
+        } else if only.is_some_and(|only| !only.0.contains(address)) {
+            Some(Refusal::NotReady)
         } else if open >= world.resource::<MaxConnections>().0 {
             Some(Refusal::Full)
         } else if max_clients.is_some_and(|max| at_listener >= max.0) {

@@ -8,7 +8,8 @@
 //! **What it adds**
 //! - Caps: [`MaxConnections`] for the server, [`MaxClients`] beside a listener, [`PerAddressLimit`]. Counts are exact:
 //!   a connection takes its place from admission until its socket is gone.
-//! - The [`DenyList`] of addresses and networks, and [`Deny`], which also closes who is already in.
+//! - The [`DenyList`] of addresses and networks, and [`Deny`], which also closes who is already in. [`AdmitOnly`], beside
+//!   a listener that is not ready for everybody.
 //! - Budgets: until a connection is trusted it is [`Untrusted`] and lives on a [`PreLoginBudget`]. It is trusted when
 //!   it is forwarded to an agent, when it is [authenticated](portcullis_core::Authenticated), or by [`Trust`].
 //! - Requests for listeners: [`PauseListener`], [`ResumeListener`], [`CloseListener`]. One is opened by spawning a
@@ -42,17 +43,22 @@
 //! ```
 
 mod admit;
+mod admit_only;
 mod budget;
 mod caps;
 mod deny;
 mod listeners;
+mod networks;
 mod places;
 mod refusal;
 
+pub use admit_only::AdmitOnly;
 pub use budget::{PreLoginBudget, Trust, Untrusted};
 pub use caps::{MaxClients, MaxConnections, PerAddressLimit};
-pub use deny::{Deny, DenyList, InvalidNetwork, parse_network};
+pub use deny::{Deny, DenyList};
 pub use listeners::{CloseListener, PauseListener, ResumeListener};
+pub use networks::{InvalidNetwork, Networks, parse_network};
+pub use places::neighbourhood;
 pub use refusal::{Refusal, Refusals, Refused};
 
 use bevy_app::{App, Plugin};

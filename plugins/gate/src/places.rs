@@ -36,8 +36,17 @@ impl Places {
     }
 }
 
-/// What counts as one address: an IPv4 address, or an IPv6 /64.
-pub(crate) fn neighbourhood(address: IpAddr) -> IpAddr {
+/// What counts as one address for whoever counts by addresses: an IPv4 address, or an IPv6 /64, of which one customer has
+/// all.
+///
+/// ```
+/// use portcullis_gate::neighbourhood;
+///
+/// assert_eq!(neighbourhood("2001:db8::1:2:3:4".parse()?), neighbourhood("2001:db8::5:6:7:8".parse()?));
+/// assert_eq!(neighbourhood("::ffff:192.0.2.1".parse()?), "192.0.2.1".parse::<std::net::IpAddr>()?);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+pub fn neighbourhood(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => {
             IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))

@@ -11,6 +11,8 @@ pub enum Refusal {
     ShuttingDown,
     /// The address is on the [`DenyList`](crate::DenyList).
     Denied,
+    /// The listener is [open to others only](crate::AdmitOnly).
+    NotReady,
     /// The server has as many connections as it may have.
     Full,
     /// The listener has as many.
@@ -21,14 +23,21 @@ pub enum Refusal {
 
 impl Refusal {
     /// All reasons, in the order they are looked at.
-    pub const ALL: [Self; 5] =
-        [Self::ShuttingDown, Self::Denied, Self::Full, Self::ListenerFull, Self::AddressLimit];
+    pub const ALL: [Self; 6] = [
+        Self::ShuttingDown,
+        Self::Denied,
+        Self::NotReady,
+        Self::Full,
+        Self::ListenerFull,
+        Self::AddressLimit,
+    ];
 
     /// A stable label: lower case, words joined by `_`.
     pub fn label(self) -> &'static str {
         match self {
             Self::ShuttingDown => "shutting_down",
             Self::Denied => "denied",
+            Self::NotReady => "not_ready",
             Self::Full => "full",
             Self::ListenerFull => "listener_full",
             Self::AddressLimit => "address_limit",
@@ -87,6 +96,6 @@ mod tests {
             assert_eq!(refusals.count(why), 1);
             assert!(labels.insert(why.label()));
         }
-        assert_eq!(refusals.total(), 5);
+        assert_eq!(refusals.total(), Refusal::ALL.len() as u64);
     }
 }

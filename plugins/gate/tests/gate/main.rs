@@ -6,5 +6,6 @@ mod budgets;
 mod caps;
 mod deny;
 mod listeners;
+mod ready;
 mod refusals;
 mod server;
