@@ -7,6 +7,7 @@
 //! **What it adds**
 //! - Agents: beside a listener, or as the server's [`DefaultAgent`], an [`AgentTemplate`] tells what plays for each
 //!   connection that is opened. The agent belongs to the connection and goes with it.
+//!   With [`EndWithAgent`] a connection goes with its agent too.
 //! - Deadlines as components, from the listener or from [`WatchdogDefaults`]: [`HandshakeLimit`] for connections that
 //!   are [`Handshaking`], [`LoginLimit`], [`IdleLimit`], and [`HeartbeatInterval`], which tells [`HeartbeatDue`].
 //!   [`HeartbeatLimit`] closes a peer whose own heartbeats stay away.
@@ -43,10 +44,12 @@
 
 mod agent;
 mod backlog;
+mod end;
 mod limits;
 mod watch;
 
 pub use agent::{AgentTemplate, DefaultAgent};
+pub use end::EndWithAgent;
 pub use limits::{
     HandshakeLimit, HeartbeatDue, HeartbeatInterval, HeartbeatLimit, IdleLimit, LastHeartbeat, LoginLimit,
     WatchdogDefaults,
@@ -69,6 +72,8 @@ impl Plugin for WatchdogPlugin {
         app.insert_resource(self.defaults)
             .init_resource::<watch::Deadlines>()
             .add_observer(agent::spawn)
+            .add_observer(end::inherit)
+            .add_observer(end::end)
             .add_observer(limits::set)
             .add_observer(watch::arm)
             .add_observer(watch::start_beating)

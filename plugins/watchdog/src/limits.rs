@@ -30,8 +30,8 @@ impl Default for LoginLimit {
     }
 }
 
-/// How long nothing may come from a connection, counted in complete frames. Default 60 seconds: twice the heartbeat
-/// that most clients keep.
+/// How long nothing may come from a connection. Complete frames count, and pings and pongs of a WebSocket, by which
+/// browsers and proxies keep it open. Default 60 seconds: twice the heartbeat that most clients keep.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
 #[component(immutable)]
 pub struct IdleLimit(pub Duration);

@@ -4,6 +4,7 @@
 
 mod agents;
 mod deadlines;
+mod ends;
 mod heartbeats;
 mod kicks;
 mod server;
