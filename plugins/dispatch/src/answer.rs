@@ -8,7 +8,7 @@ use bevy_ecs::prelude::*;
 use portcullis_core::{Closing, OutboxWriter, Traffic};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What a handler made of a request.
+/// What a handler made of a request. One that sometimes answers and sometimes does not returns this.
 pub enum Answer<R> {
     /// The reply.
     Reply(R),
@@ -24,7 +24,7 @@ pub enum Answer<R> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoReply;
 
-/// What a handler may return: a reply, a `Result` of one, nothing, a [`Deferred`], or [`NoReply`].
+/// What a handler may return: a reply, a `Result` of one, nothing, a [`Deferred`], [`NoReply`], or an [`Answer`] whole.
 ///
 /// The marker keeps these apart; it is always inferred. A `Result` whose error can itself be serialized is ambiguous:
 /// return a [`Refusal`], or an error that is only `Into<Refusal>`.
@@ -46,6 +46,12 @@ pub struct Later;
 pub struct FallibleLater;
 #[doc(hidden)]
 pub struct Never;
+#[doc(hidden)]
+pub struct FallibleNever;
+#[doc(hidden)]
+pub struct Whole;
+#[doc(hidden)]
+pub struct FallibleWhole;
 
 impl<R: IntoBody + 'static> IntoAnswer<Plain> for R {
     type Reply = R;
@@ -84,6 +90,30 @@ impl IntoAnswer<Never> for NoReply {
 
     fn into_answer(self) -> Answer<()> {
         Answer::Silent
+    }
+}
+
+impl<E: Into<Refusal> + 'static> IntoAnswer<FallibleNever> for Result<NoReply, E> {
+    type Reply = ();
+
+    fn into_answer(self) -> Answer<()> {
+        self.map_or_else(|error| Answer::Refused(error.into()), |NoReply| Answer::Silent)
+    }
+}
+
+impl<R: IntoBody + 'static> IntoAnswer<Whole> for Answer<R> {
+    type Reply = R;
+
+    fn into_answer(self) -> Self {
+        self
+    }
+}
+
+impl<R: IntoBody + 'static, E: Into<Refusal> + 'static> IntoAnswer<FallibleWhole> for Result<Answer<R>, E> {
+    type Reply = R;
+
+    fn into_answer(self) -> Answer<R> {
+        self.unwrap_or_else(|error| Answer::Refused(error.into()))
     }
 }
 
@@ -251,7 +281,7 @@ pub(crate) fn append(
     out: &mut Vec<u8>,
     write: impl FnOnce(&mut Vec<u8>) -> Result<(), BodyError>,
 ) -> Result<(), BodyError> {
-    let mut whole = Whole { start: out.len(), out, done: false };
+    let mut whole = Undo { start: out.len(), out, done: false };
     write(whole.out).inspect(|()| whole.done = true)
 }
 
@@ -265,13 +295,13 @@ pub(crate) fn append_caught(
 }
 
 /// Cuts back what was not written to its end.
-struct Whole<'a> {
+struct Undo<'a> {
     out: &'a mut Vec<u8>,
     start: usize,
     done: bool,
 }
 
-impl Drop for Whole<'_> {
+impl Drop for Undo<'_> {
     fn drop(&mut self) {
         if !self.done {
             self.out.truncate(self.start);

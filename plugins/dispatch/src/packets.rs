@@ -150,6 +150,24 @@ impl Packets {
         }
     }
 
+    /// As [`judge`](Self::judge), and of packets that are refused already, which cost an answer too, those as well: they are
+    /// dropped, or cost their sender its connection, but are refused as they were.
+    pub(crate) fn judge_answered(&mut self, mut judge: impl FnMut(&Packet, Duration) -> Option<Verdict>) {
+        for packet in &mut self.list {
+            let is_refused = match packet.verdict.as_deref() {
+                None => false,
+                Some(Verdict::Refuse(_)) => true,
+                Some(Verdict::Drop | Verdict::Kick { .. }) => continue,
+            };
+            let received = packet.parts(&self.buffers).0.received;
+            match judge(packet, received) {
+                None => {}
+                Some(Verdict::Refuse(_)) if is_refused => {}
+                Some(verdict) => packet.verdict = Some(Box::new(verdict)),
+            }
+        }
+    }
+
     /// Drops the packets for which `keep` gives false, without a word. What a filter has refused before is still answered.
     pub fn retain(&mut self, mut keep: impl FnMut(&Packet, &[u8]) -> bool) {
         for packet in &mut self.list {

@@ -11,7 +11,8 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 ///
 /// Each connection has buckets of its own, as its [`RateLimit`] says, or else its listener's, or else this plugin's. They
 /// take memory from its first packet to a limited route on: some 24 bytes a bucket. What protocols answer themselves,
-/// heartbeats and handshakes, never comes here.
+/// heartbeats and handshakes, never comes here. What they, or filters before, have refused is counted with the rest, for
+/// it is answered: a surplus of it may cost its sender the connection.
 #[derive(Clone, Debug, Default)]
 pub struct RateLimitPlugin {
     /// For connections whose listener has none of its own. Default: no limit.
@@ -98,7 +99,7 @@ impl OnExcess {
 /// What rate limits have turned away since the start.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RateLimited {
-    /// Requests that were answered with [`Refusal::TOO_MANY`].
+    /// Requests beyond the limit: those that had not been refused before were answered with [`Refusal::TOO_MANY`].
     pub requests: u64,
     /// Notifies that were dropped.
     pub notifies: u64,
@@ -218,7 +219,7 @@ fn limit(
     if packets.list.is_empty() {
         return;
     }
-    packets.judge(|packet, received| {
+    packets.judge_answered(|packet, received| {
         let (mut buckets, own, accepted) = connections.get_mut(packet.connection).ok()?;
         let of_listener = || accepted.and_then(|accepted| listeners.get(accepted.0).ok());
         let policy = own.or_else(of_listener).map(|limited| &limited.0).or(default.0.as_ref())?;

@@ -1,7 +1,9 @@
 use crate::plain::{Plain, add, app, ask, connection, said};
 use bevy_ecs::prelude::*;
 use portcullis_core::{Cause, Close, Traffic};
-use portcullis_dispatch::{AppDispatchExt, Counters, Inspect, OnBad, Raw, RawRequest, Refusal, Request};
+use portcullis_dispatch::{
+    Answer, AppDispatchExt, Counters, Inspect, NoReply, OnBad, Raw, RawRequest, Refusal, Request,
+};
 
 #[test]
 fn a_protocol_chooses_the_code_of_its_answer_to_what_is_bad() {
@@ -62,4 +64,42 @@ fn a_filter_that_closed_says_nothing_more() {
     let peer = connection(&mut app, speaks);
     ask(&mut app, peer, "bye", b"");
     assert_eq!(said(&app, peer), "");
+}
+
+#[test]
+fn a_handler_may_answer_refuse_or_say_nothing() {
+    let mut app = app();
+    app.add_handler("whole", |request: Request<Raw>| -> Result<Answer<Raw>, Refusal> {
+        match &*request.body.0 {
+            b"" => Ok(Answer::Silent),
+            b"no" => Err(Refusal::new(28, "no")),
+            b"never" => Ok(Answer::Refused(Refusal::new(29, "never"))),
+            _ => Ok(Answer::Reply(request.body)),
+        }
+    })
+    .add_handler("answer", |request: Request<Raw>| match request.body.0.is_empty() {
+        true => Answer::Silent,
+        false => Answer::Reply(request.body),
+    })
+    .add_handler("quit", |request: Request<Raw>| match request.body.0.is_empty() {
+        true => Ok(NoReply),
+        false => Err(Refusal::new(30, "stay")),
+    });
+    let speaks = add(&mut app, Plain::default());
+    let peer = connection(&mut app, speaks);
+    for (route, body) in [
+        ("whole", "yes"),
+        ("whole", ""),
+        ("whole", "no"),
+        ("whole", "never"),
+        ("answer", "too"),
+        ("answer", ""),
+        ("quit", ""),
+        ("quit", "now"),
+    ] {
+        ask(&mut app, peer, route, body.as_bytes());
+    }
+    assert_eq!(said(&app, peer), "yes\n28\n29\ntoo\n30\n");
+    let counters = app.world().resource::<Counters>();
+    assert_eq!((counters.handled, counters.refused), (5, 3));
 }
