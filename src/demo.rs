@@ -5,6 +5,7 @@
 //! - [`login`] and [`msgagent`]: skynet's login example, whose users outlive their connections.
 //! - [`chat`]: typed messages over the native protocol, and pushes to everyone.
 //! - [`connector`]: the handlers Pomelo's recorded conversations were made with: logins, rooms, pushes, kicks.
+//! - [`roles`]: the commands that conversations of the Erlang connector were recorded with: logins, echoes, pushes, bans.
 //! - [`echo`]: frames come back as they came.
 //! - [`members`]: keeps listeners whose clients log in apart from those where nobody does.
 //!
@@ -16,4 +17,5 @@ pub mod echo;
 pub mod login;
 pub mod members;
 pub mod msgagent;
+pub mod roles;
 pub mod simpledb;

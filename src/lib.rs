@@ -53,6 +53,7 @@ pub use portcullis_pomelo as pomelo;
 pub use portcullis_room as room;
 pub use portcullis_session as session;
 pub use portcullis_skynet as skynet;
+pub use portcullis_sysconn as sysconn;
 pub use portcullis_watchdog as watchdog;
 
 pub use bytes;
@@ -77,7 +78,7 @@ pub mod prelude {
         TickRate, TickSystems, Traffic,
     };
     pub use portcullis_dispatch::{
-        AppDispatchExt, Defer, Deferred, FilterSystems, Inspect, NoReply, Outcomes, Packets, Pusher,
+        Answer, AppDispatchExt, Defer, Deferred, FilterSystems, Inspect, NoReply, Outcomes, Packets, Pusher,
         RateLimit, RateLimitPlugin, Raw, RawRequest, Received, Refusal, Request, Responder, TimeLogPlugin,
         TooBusyPlugin,
     };
@@ -91,6 +92,7 @@ pub mod prelude {
         Detached, LoggedIn, LoggedOut, Login, Logout, MultiLogin, Session, Sessions,
     };
     pub use portcullis_skynet::{SkynetPlugin, login::LoginServerPlugin, msgserver::MsgServerPlugin};
+    pub use portcullis_sysconn::SysconnPlugin;
 }
 
 /// The README's examples compile and run.
@@ -107,3 +109,8 @@ struct SkynetExamples;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/pomelo.md")]
 struct PomeloExamples;
+
+/// So do those of the guide for those who come from Erlang.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/sysconn.md")]
+struct SysconnExamples;
