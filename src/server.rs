@@ -11,6 +11,7 @@ mod edge;
 mod log;
 mod login;
 mod schemas;
+mod sysconn;
 
 use bevy_app::AppExit;
 use config::{Config, Fault, Source};

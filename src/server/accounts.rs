@@ -1,6 +1,9 @@
 //! The accounts that clients log in by.
 
-use super::config::{Accounts, Config, Fault, Listener, LogIn, Source};
+use super::{
+    config::{Accounts, Config, Fault, Listener, LogIn, Source},
+    sysconn::PhonesPlugin,
+};
 use portcullis::{
     accounts::{
         AccountLoginPlugin, AccountSettings, AccountStore, AccountsError, AccountsPlugin, Hashing, Store,
@@ -27,6 +30,9 @@ pub fn add(app: &mut App, config: &Config, source: &Source) -> Result<(), Fault>
     };
     app.add_plugins((AccountsPlugin::from(store), logins, MembersPlugin))
         .insert_resource(TicketLife(accounts.ticket_seconds.duration()));
+    if Accounts::have_roles(config) {
+        app.add_plugins(PhonesPlugin);
+    }
     if accounts.file.is_empty() {
         tracing::warn!("accounts are in memory, and gone when the server stops: accounts.file keeps them");
     }

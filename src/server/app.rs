@@ -5,6 +5,7 @@ use super::{
     config::{Config, Driver, Limits, Listener as Settings, LogIn, Multi, Serve, Source, Speaks},
     connector, edge, login,
     schemas::Schemas,
+    sysconn,
 };
 use portcullis::{
     core::{DrainLimit, Framing, InboundLimit, MaxFrame, OutboxLimit},
@@ -15,6 +16,7 @@ use portcullis::{
         login::LoginPlugin,
         members::MembersOnly,
         msgagent::MsgAgentPlugin,
+        roles::RolesPlugin,
         simpledb::SimpleDbPlugin,
     },
     dispatch::Routes,
@@ -41,7 +43,15 @@ pub fn build(config: &Config, source: &Source) -> Result<App, Failure> {
     app.add_plugins((plugins, SignalPlugin))
         .insert_resource(TickRate::from_hz(config.server.tick_rate.get()))
         .insert_resource(DrainLimit(config.server.drain_seconds.duration()));
-    for demo in [Serve::SimpleDb, Serve::Login, Serve::MsgAgent, Serve::Echo, Serve::Chat, Serve::Connector] {
+    for demo in [
+        Serve::SimpleDb,
+        Serve::Login,
+        Serve::MsgAgent,
+        Serve::Echo,
+        Serve::Chat,
+        Serve::Connector,
+        Serve::Roles,
+    ] {
         if config.listener.values().any(|listener| listener.serve == demo) {
             add_demo(&mut app, demo, config);
         }
@@ -103,6 +113,7 @@ fn add_demo(app: &mut App, demo: Serve, config: &Config) {
         Serve::Echo => app.add_plugins(EchoPlugin),
         Serve::Chat => app.add_plugins(ChatPlugin),
         Serve::Connector => app.add_plugins(ConnectorPlugin::default()),
+        Serve::Roles => app.add_plugins(RolesPlugin { max_roles: config.demo.roles.size() }),
         Serve::Nothing => app,
     };
 }
@@ -145,6 +156,11 @@ fn add_listener(
             let socket = socket(Framing::BE16)?;
             app.add_plugins(login::msgserver(settings).with(listen(name, settings, limits, socket)));
         }
+        Speaks::Sysconn => {
+            let greeting = limits.handshake_seconds.limit().unwrap_or(Duration::MAX);
+            let socket = socket(Framing::WHOLE)?.greeting_limit(greeting);
+            app.add_plugins(sysconn::plugin(settings, limits).with(listen(name, settings, limits, socket)));
+        }
         Speaks::Raw => {
             let gate = SkynetPlugin::raw(echo::ROUTE);
             app.add_plugins(gate.with(listen(name, settings, limits, socket(Framing::BE16)?)));
@@ -172,12 +188,11 @@ fn listen(
     let policies = (Name::new(name.to_owned()), OutboxLimit(limits.outbox.size()));
     // A login server's are its protocol's, for there is nothing but what comes before the login.
     let own = (settings.protocol != Speaks::SkynetLogin).then(|| {
-        (
-            MaxFrame(limits.max_frame.size()),
-            InboundLimit(limits.held.size()),
-            IdleLimit(settings.idle_seconds.limit().unwrap_or(Duration::MAX)),
-        )
+        (InboundLimit(limits.held.size()), IdleLimit(settings.idle_seconds.limit().unwrap_or(Duration::MAX)))
     });
+    // That of sysconn is its max_message.
+    let max_frame = (!matches!(settings.protocol, Speaks::SkynetLogin | Speaks::Sysconn))
+        .then(|| MaxFrame(limits.max_frame.size()));
     let max_clients = settings.max_clients.limit().map(MaxClients);
     // Pomelo's rhythm is its plugin's: it begins when a client has learnt of it.
     let heartbeat = settings.heartbeat_seconds.limit().map(HeartbeatInterval);
@@ -187,20 +202,27 @@ fn listen(
         (Multi::Refuse, _) => MultiLogin::Refuse,
         (Multi::Replace | Multi::Auto, _) => MultiLogin::Replace,
     };
-    // Who does not log in has no business at it. Listeners without a login have no such limit.
-    let login = (settings.login != LogIn::None)
-        .then(|| (MembersOnly, LoginLimit(limits.login_seconds.limit().unwrap_or(Duration::MAX))));
+    // Who does not log in has no business at it. Listeners without a login have no such limit, but sysconn has its own.
+    let members = settings.login != LogIn::None;
+    let login = (members && settings.protocol != Speaks::Sysconn)
+        .then(|| LoginLimit(limits.login_seconds.limit().unwrap_or(Duration::MAX)));
     let agent = (settings.serve == Serve::SimpleDb).then(|| AgentTemplate::new(|| ()));
     move |listener| {
         listener.insert((policies.clone(), multi_login));
         if let Some(own) = own {
             listener.insert(own);
         }
+        if let Some(max_frame) = max_frame {
+            listener.insert(max_frame);
+        }
         if let Some(max_clients) = max_clients {
             listener.insert(max_clients);
         }
         if let Some(heartbeat) = heartbeat {
             listener.insert(heartbeat);
+        }
+        if members {
+            listener.insert(MembersOnly);
         }
         if let Some(login) = login {
             listener.insert(login);

@@ -51,6 +51,16 @@ fn poke(settings: &Listener, address: SocketAddr) -> Vec<String> {
             "or any client of Pomelo's, over TCP or WebSocket: cargo run --example pomelo_chat has a page"
                 .into(),
         ],
+        (Speaks::Sysconn, Serve::Roles) => vec![
+            match tls {
+                true => format!("curl --insecure https://{address}/health"),
+                false => format!("curl http://{address}/health"),
+            },
+            format!(
+                "or open assets/sysconn.html in a browser, and let it connect to {}://{address}",
+                if tls { "wss" } else { "ws" }
+            ),
+        ],
         (_, Serve::SimpleDb | Serve::Login | Serve::MsgAgent | Serve::Echo | Serve::Chat) if tls => {
             vec![format!("openssl s_client -connect {address}")]
         }
@@ -130,6 +140,14 @@ mod tests {
         let chat = settings("protocol = \"native\"\nserve = \"chat\"\nlogin = \"accounts\"");
         let line = &poke(&chat, "127.0.0.1:4000".parse().unwrap())[0];
         assert!(line.ends_with("-- ann hello 127.0.0.1:4000 \"correct horse\""), "{line}");
+    }
+
+    #[test]
+    fn a_page_is_told_where_to_connect_to() {
+        let roles = settings("protocol = \"sysconn\"\nserve = \"roles\"");
+        let lines = poke(&roles, "127.0.0.1:8005".parse().unwrap());
+        assert_eq!(lines[0], "curl http://127.0.0.1:8005/health");
+        assert!(lines[1].ends_with("connect to ws://127.0.0.1:8005"), "{lines:?}");
     }
 
     #[test]

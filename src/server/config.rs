@@ -12,6 +12,7 @@ mod logins;
 mod near;
 mod reading;
 mod source;
+mod sysconn;
 mod values;
 
 pub use accounts::Accounts;
@@ -110,6 +111,7 @@ pub struct Demo {
     pub simpledb_keys: Whole<0, 100_000_000>,
     pub simpledb_bytes: Size,
     pub login_users: Whole<0, 1_000_000>,
+    pub roles: Whole<0, 1_000_000>,
 }
 
 impl Config {

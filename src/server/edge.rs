@@ -4,7 +4,7 @@ use super::config::{Accepts, Listener as Settings, Speaks};
 use portcullis::{
     core::Framing,
     gate::parse_network,
-    net::{Accepts as Transports, Listener, Proxies, Tls},
+    net::{Accepts as Transports, Listener, MessageKind, Proxies, Tls},
 };
 
 /// A setting of the edge that cannot be used.
@@ -24,9 +24,13 @@ pub fn listener(settings: &Settings, framing: Framing) -> Result<Listener, EdgeF
         nodelay: settings.nodelay,
         backlog: settings.backlog.small(),
         accepts: match (settings.accepts, settings.protocol) {
+            (Accepts::WebSocket, _) | (_, Speaks::Sysconn) => Transports::WebSocket,
             (Accepts::Both, _) | (Accepts::Auto, Speaks::Pomelo) => Transports::Both,
-            (Accepts::WebSocket, _) => Transports::WebSocket,
             (Accepts::Tcp | Accepts::Auto, _) => Transports::Tcp,
+        },
+        messages: match settings.protocol {
+            Speaks::Sysconn => MessageKind::Binary,
+            _ => MessageKind::Either,
         },
         tls: tls(settings)?,
         ..Listener::new(settings.address.0, framing)

@@ -13,6 +13,8 @@ fn a_mistake_about_accounts_is_named_with_what_mends_it() {
     const MEMORY: &str = "[accounts]\nregistration = true\n";
     let raw = NATIVE.replace("native", "raw");
     let without = NATIVE.replace("\"accounts\"", "\"none\"");
+    let sysconn = NATIVE.replace("native", "sysconn").replace(".a]", ".b]");
+    let roles = "[listener.c]\nprotocol = \"sysconn\"\naddress = \"127.0.0.1:0\"\nserve = \"roles\"\n";
     let connector =
         "[listener.b]\nprotocol = \"pomelo\"\naddress = \"127.0.0.1:0\"\nserve = \"connector\"\n".to_owned();
     for (name, text, place, mend) in [
@@ -55,6 +57,19 @@ fn a_mistake_about_accounts_is_named_with_what_mends_it() {
             "at a listener",
         ),
         ("open", format!("{MEMORY}{without}"), "accounts.registration = true", "take it out"),
+        // Roles of accounts need accounts, and those must not be anybody's.
+        (
+            "roles_only",
+            format!("{MEMORY}{sysconn}"),
+            "accounts.file = \"\"",
+            "add a listener with another protocol",
+        ),
+        (
+            "anybodys_role",
+            format!("{MEMORY}{NATIVE}{sysconn}{roles}"),
+            "listener.c.serve = \"roles\"",
+            "say login = \"accounts\" here too",
+        ),
         ("raw", format!("{MEMORY}{raw}"), "listener.a.login = \"accounts\"", "nothing to the protocol raw"),
         (
             "anybody",

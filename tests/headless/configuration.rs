@@ -224,6 +224,28 @@ fn what_is_printed_can_be_read_again() {
     assert!(first.contains("format = \"json\"") && first.contains("tick_rate = 7.5"), "{first}");
     let path = file("printed.toml", &first);
     assert_eq!(print(portcullis().arg("--config").arg(path)), first);
+    let first = print(
+        portcullis()
+            .env("PORTCULLIS_LISTENER_SYSCONN_CLIENT_CHECK_SECONDS", "0")
+            .env("PORTCULLIS_LISTENER_SYSCONN_LOGIN_DEADLINE_SECONDS", "2.5")
+            .env("PORTCULLIS_LISTENER_SYSCONN_GAME_READY", "false")
+            .env("PORTCULLIS_LISTENER_SYSCONN_TRUSTED", "10.0.0.0/8, 192.0.2.7")
+            .env("PORTCULLIS_DEMO_ROLES", "7"),
+    );
+    for line in [
+        "client_check_seconds = 0",
+        "login_deadline_seconds = 2.5",
+        "session_linger_seconds = 60",
+        "max_message = 524288",
+        "bad_requests = 10",
+        "game_ready = false",
+        "trusted = [\"10.0.0.0/8\", \"192.0.2.7\"]",
+        "roles = 7",
+    ] {
+        assert!(first.contains(&format!("\n{line}\n")), "{line} in {first}");
+    }
+    let path = file("printed_sysconn.toml", &first);
+    assert_eq!(print(portcullis().arg("--config").arg(path)), first);
     let login = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/skynet-login.toml");
     let first = print(
         portcullis()

@@ -9,3 +9,4 @@ mod login;
 mod running;
 mod serving;
 mod stopping;
+mod sysconn;

@@ -22,7 +22,7 @@ pub fn portcullis() -> Command {
 /// The binary with its built-in configuration, where other servers do not stand in its way.
 pub fn on_free_ports() -> Command {
     let mut command = portcullis();
-    for listener in ["SKYNET", "ECHO", "CHAT", "POMELO"] {
+    for listener in ["SKYNET", "ECHO", "CHAT", "POMELO", "SYSCONN"] {
         command.env(format!("PORTCULLIS_LISTENER_{listener}_ADDRESS"), "127.0.0.1:0");
     }
     command.env("PORTCULLIS_LOG_LEVEL", "warn");
@@ -48,7 +48,7 @@ impl Running {
     pub fn start(variables: &[(&str, &str)]) -> Self {
         let mut command = on_free_ports();
         command.envs(variables.iter().copied());
-        Self::run(command, 4)
+        Self::run(command, 5)
     }
 
     /// Whatever the command says, with so many listeners.

@@ -22,6 +22,12 @@ impl Accounts {
     pub fn are_used(config: &Config) -> bool {
         config.listener.values().any(|listener| listener.login == LogIn::Accounts)
     }
+
+    /// Whether their roles play at some connector.
+    pub fn have_roles(config: &Config) -> bool {
+        let mut listeners = config.listener.values();
+        listeners.any(|listener| listener.login == LogIn::Accounts && listener.protocol == Speaks::Sysconn)
+    }
 }
 
 /// Checks whether the accounts that a configuration describes are of use.
@@ -45,7 +51,17 @@ pub fn check(config: &Config, source: &Source) -> Result<(), Fault> {
                        a file that has some by accounts.file";
         return Err(source.fault("accounts.registration", "false", problem));
     }
+    if used && file.is_empty() && !config.listener.values().any(registers) {
+        let problem = "will not do: accounts in memory begin with none, and clients of sysconn cannot make any; name a \
+                       file that has some, or add a listener with another protocol and login = \"accounts\"";
+        return Err(source.fault("accounts.file", "\"\"", problem));
+    }
     Ok(())
+}
+
+/// Whether accounts can be made at a listener.
+fn registers(listener: &Listener) -> bool {
+    listener.login == LogIn::Accounts && listener.protocol != Speaks::Sysconn
 }
 
 /// Checks what a listener says of them.
@@ -58,16 +74,27 @@ pub fn check_listener(
     fault: &dyn Fn(&str, &str, String) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     // Its users are whoever they say they are, and sessions are the whole server's.
-    if listener.serve == Serve::Connector && Accounts::are_used(config) {
-        let problem = "will not do beside login = \"accounts\": there everybody logs in under any name, that of an \
-                       account too; serve \"nothing\" here, or run it in a server of its own";
-        return fault("serve", "\"connector\"", problem.to_owned());
+    let anybody = match listener.serve {
+        Serve::Connector => Accounts::are_used(config),
+        Serve::Roles => listener.login == LogIn::None && Accounts::have_roles(config),
+        _ => false,
+    };
+    if anybody {
+        let mend = match listener.serve {
+            Serve::Roles => "say login = \"accounts\" here too",
+            _ => "serve \"nothing\" here",
+        };
+        let problem = format!(
+            "will not do beside login = \"accounts\": there everybody logs in under any name, that of an account too; \
+             {mend}, or run it in a server of its own"
+        );
+        return fault("serve", &format!("{:?}", listener.serve.word()), problem);
     }
     if listener.login == LogIn::None {
         return Ok(());
     }
     let said = format!("{:?}", listener.login.word());
-    if !matches!(listener.protocol, Speaks::Native | Speaks::Pomelo) {
+    if !matches!(listener.protocol, Speaks::Native | Speaks::Pomelo | Speaks::Sysconn) {
         let problem = format!("means nothing to the protocol {}: take it out", listener.protocol.word());
         return fault("login", &said, problem);
     }

@@ -1,6 +1,6 @@
 //! What a key alone cannot tell: whether the settings go together, and whether the files they name can be used.
 
-use super::{Config, Fault, Listener, Source, Speaks, accounts, logins};
+use super::{Config, Fault, Listener, Source, Speaks, accounts, logins, sysconn};
 use crate::server::{connector, edge, schemas::Schemas};
 use portcullis::core::Framing;
 use std::collections::HashMap;
@@ -62,6 +62,7 @@ pub fn check(config: &Config, source: &Source) -> Result<(), Fault> {
         }
         served_by_its_own(listener, &fault)?;
         logins::check(config, name, listener, &fault)?;
+        sysconn::check(listener, &fault)?;
         accounts::check_listener(config, listener, &fault)?;
         Schemas::of(listener)
             .map(drop)
@@ -102,7 +103,7 @@ fn served_by_its_own(
             return fault(key, &format!("{file:?}"), problem);
         }
     }
-    let beats = !matches!(speaks, Speaks::Raw | Speaks::SkynetLogin | Speaks::MsgServer);
+    let beats = matches!(speaks, Speaks::Skynet | Speaks::Native | Speaks::Pomelo);
     if !beats && listener.heartbeat_seconds.limit().is_some() {
         let value = listener.heartbeat_seconds.get().to_string();
         let problem = format!("means nothing to the protocol {}: set it to 0", speaks.word());
@@ -122,6 +123,6 @@ mod tests {
         check(&config, &source).unwrap();
         let addresses: Vec<SocketAddr> =
             config.listener.values().map(|listener| listener.address.0).collect();
-        assert_eq!(addresses.len(), 4);
+        assert_eq!(addresses.len(), 5);
     }
 }

@@ -68,6 +68,18 @@ pub struct Listener {
     pub expired_number: Whole<0, 1_000_000>,
     #[serde(default = "Listener::kept_bytes")]
     pub kept_bytes: Size,
+    #[serde(default = "Listener::client_check_seconds")]
+    pub client_check_seconds: SecondsOrNever,
+    #[serde(default = "Listener::login_deadline_seconds")]
+    pub login_deadline_seconds: SecondsOrNever,
+    #[serde(default = "Listener::max_message")]
+    pub max_message: Size,
+    #[serde(default = "Listener::bad_requests")]
+    pub bad_requests: Whole<0, 1_000_000>,
+    #[serde(default = "Listener::game_ready")]
+    pub game_ready: bool,
+    #[serde(default)]
+    pub trusted: Vec<Network>,
 }
 
 /// What stands for the files that come with the server.
@@ -130,6 +142,26 @@ impl Listener {
     pub fn kept_bytes() -> Size {
         const { Size::of(262_144) }
     }
+
+    pub fn client_check_seconds() -> SecondsOrNever {
+        const { SecondsOrNever::of(60) }
+    }
+
+    pub fn login_deadline_seconds() -> SecondsOrNever {
+        const { SecondsOrNever::of(300) }
+    }
+
+    pub fn max_message() -> Size {
+        const { Size::of(524_288) }
+    }
+
+    pub fn bad_requests() -> Whole<0, 1_000_000> {
+        const { Whole::of(10) }
+    }
+
+    pub fn game_ready() -> bool {
+        true
+    }
 }
 
 words! {
@@ -141,6 +173,7 @@ words! {
         Raw = "raw",
         Native = "native",
         Pomelo = "pomelo",
+        Sysconn = "sysconn",
     }
 }
 
@@ -174,6 +207,7 @@ words! {
         Echo = "echo",
         Chat = "chat",
         Connector = "connector",
+        Roles = "roles",
     }
 }
 
@@ -188,6 +222,7 @@ impl Serve {
             Self::Echo => Some(Speaks::Raw),
             Self::Chat => Some(Speaks::Native),
             Self::Connector => Some(Speaks::Pomelo),
+            Self::Roles => Some(Speaks::Sysconn),
         }
     }
 }

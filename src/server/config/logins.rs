@@ -22,7 +22,7 @@ pub fn check(config: &Config, name: &str, listener: &Listener, fault: Report<'_>
                 |other: &Listener| other.protocol == Speaks::MsgServer && other.server == listener.server;
             msgserver(listener, before.find(|(_, other)| same(other)).map(|(name, _)| name), fault)
         }
-        Speaks::Skynet | Speaks::Raw | Speaks::Native | Speaks::Pomelo => Ok(()),
+        Speaks::Skynet | Speaks::Raw | Speaks::Native | Speaks::Pomelo | Speaks::Sysconn => Ok(()),
     }
 }
 
@@ -31,16 +31,17 @@ fn of_others(listener: &Listener, fault: Report<'_>) -> Result<(), Fault> {
     let speaks = listener.protocol;
     let (relogin, linger) = (listener.relogin, listener.session_linger_seconds);
     let (within, expired, kept) = (listener.relogin_seconds, listener.expired_number, listener.kept_bytes);
-    let (login, game) = (Speaks::SkynetLogin, Speaks::MsgServer);
+    let (login, game) = (&[Speaks::SkynetLogin][..], &[Speaks::MsgServer][..]);
+    let lingers = &[Speaks::MsgServer, Speaks::Sysconn][..];
     for (key, of, differs, value) in [
         ("relogin", login, relogin != Listener::relogin(), quoted(relogin.word())),
         ("relogin_seconds", login, within != Listener::relogin_seconds(), within.get().to_string()),
         ("server", game, listener.server != Listener::server(), quoted(&listener.server)),
-        ("session_linger_seconds", game, linger.limit().is_some(), linger.get().to_string()),
+        ("session_linger_seconds", lingers, linger.limit().is_some(), linger.get().to_string()),
         ("expired_number", game, expired != Listener::expired_number(), expired.size().to_string()),
         ("kept_bytes", game, kept != Listener::kept_bytes(), kept.size().to_string()),
     ] {
-        if differs && speaks != of {
+        if differs && !of.contains(&speaks) {
             return fault(
                 key,
                 &value,

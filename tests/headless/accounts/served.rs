@@ -3,6 +3,7 @@
 use crate::{
     configuration::file,
     running::{Running, portcullis},
+    sysconn,
 };
 use portcullis::{
     demo::chat::{ECHO, Echo, Heard, SAID, SAY, Said, Say, manifest},
@@ -13,6 +14,10 @@ use portcullis::{
     },
     pomelo::wire::{message, zip},
     prelude::Refusal,
+    sysconn::wire::{
+        commands,
+        messages::{LoginAccount, PhoneLogin},
+    },
 };
 use serde_json::{Value, json};
 use std::{
@@ -38,10 +43,11 @@ fn start(accounts: &str, variables: &[(&str, &str)]) -> Running {
     command
         .args(["--config", concat!(env!("CARGO_MANIFEST_DIR"), "/assets/accounts.toml")])
         .env("PORTCULLIS_LISTENER_CHAT_ADDRESS", "127.0.0.1:0")
+        .env("PORTCULLIS_LISTENER_SYSCONN_ADDRESS", "127.0.0.1:0")
         .env("PORTCULLIS_ACCOUNTS_FILE", accounts)
         .env("PORTCULLIS_LOG_LEVEL", "error")
         .envs(variables.iter().copied());
-    Running::run(command, 1)
+    Running::run(command, 2)
 }
 
 fn stranger(server: &Running) -> Client {
@@ -187,6 +193,29 @@ fn a_listener_without_a_login_offers_none() {
     let mut pitaya = Pitaya::connect(server.connect("pitaya_members"));
     assert_eq!(pitaya.ask(SAY, &json!({ "name": "ann", "text": "hi" }))["code"], "PIT-401");
     assert!(pitaya.ask(LOGIN, &ann)["token"].is_string());
+}
+
+#[test]
+fn a_role_is_its_accounts_and_nobody_plays_it_without_the_password() {
+    let path = accounts_file("accounts_roles.db");
+    let path = path.to_str().unwrap();
+    let server = start(path, &[]);
+    stranger(&server).register(&Credentials::new("bob", "battery staple")).unwrap();
+    stranger(&server).register(&ann()).unwrap();
+    let phone = |password: &str| PhoneLogin { phone: Some("ann".into()), password: Some(password.into()) };
+    let mut client = sysconn::Client::connect(&server);
+    assert_eq!(client.ask(commands::PHONE_LOGIN, &phone("battery staple")).error, 31);
+    let by_name = LoginAccount { account: Some("ann".into()) };
+    assert_eq!(client.ask(commands::LOGIN, &by_name).error, 5, "a name is no proof");
+    let first = client.ask(commands::PHONE_LOGIN, &phone("correct horse")).login();
+    assert_eq!((first.info.role_id, first.info.phone.as_str()), (1_000_002, "ann"));
+    assert_eq!(client.ask(1137, &LoginAccount::default()).error, 28, "the demo serves it");
+    drop(server);
+
+    let server = start(path, &[]);
+    let again = sysconn::Client::connect(&server).ask(commands::PHONE_LOGIN, &phone("correct horse")).login();
+    assert_eq!(again.info.role_id, first.info.role_id);
+    assert_ne!(again.id, first.id);
 }
 
 /// A client of Pitaya's kind, which may ask for routes of two parts.
