@@ -40,7 +40,7 @@ pub enum Error {
         /// The name rustup knows it by.
         component: &'static str,
     },
-    /// The npm clients cannot be installed without it.
+    /// The packages of npm that tests run cannot be installed without it.
     #[error(
         "{program} is missing: install Node.js 20 or later, with npm, from your system's packages or nodejs.org"
     )]
@@ -48,10 +48,8 @@ pub enum Error {
         /// What was looked for.
         program: &'static str,
     },
-    /// Node.js is from before what the clients are run with.
-    #[error(
-        "Node.js {0} is too old for the clients that the tests run: install Node.js 20 or later, with npm"
-    )]
+    /// Node.js is from before what the tests are run with.
+    #[error("Node.js {0} is too old for what the tests run with it: install Node.js 20 or later, with npm")]
     OldNode(String),
     /// A file cannot be written.
     #[error("cannot write {}: {source}", .path.display())]
@@ -86,4 +84,7 @@ pub enum Error {
     /// The check with skynet's client failed.
     #[error(transparent)]
     Skynet(#[from] crate::skynet::Error),
+    /// The check with the Autobahn test suite failed.
+    #[error(transparent)]
+    Autobahn(#[from] crate::autobahn::Error),
 }

@@ -1,17 +1,20 @@
 //! The project's own commands, run as `cargo xtask <command>`.
 //!
 //! `cargo xtask test` is the one gate every change passes; the other commands are one of its steps alone
-//! (`dependencies`, `clients`), or too slow or too particular for every change (`bench`, `skynet`).
+//! (`dependencies`, `clients`, `browser`, `autobahn`), or too slow or too particular for every change (`bench`, `skynet`).
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks by printing")]
 
+mod autobahn;
 mod bench;
+mod browser;
 mod clients;
 mod dependencies;
 mod documented;
 mod error;
 mod layers;
 mod metadata;
+mod npm;
 mod project;
 mod skynet;
 mod test;
@@ -48,6 +51,17 @@ enum Command {
     Dependencies,
     /// Install the public npm clients that some tests run, unless they are there
     Clients,
+    /// Judge the WebSocket side by the Autobahn test suite, which needs Python 2.7
+    Autobahn {
+        /// Play the cases of long messages, and of many, too
+        #[arg(long)]
+        performance: bool,
+        /// Given to the server, example `websocket_echo`, as they are; else it is judged under each driver
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Install what opens our pages in the tests, unless it is there: Chromium, and its driver from npm
+    Browser,
     /// Run the whole-server bench, then every other one; or only the named one
     Bench {
         /// The one bench to run
@@ -80,6 +94,8 @@ fn run(arguments: Arguments) -> Result<(), Error> {
         Command::Test => test::run(&project),
         Command::Dependencies => dependencies::run(&project),
         Command::Clients => clients::install(&project),
+        Command::Autobahn { performance, arguments } => autobahn::run(&project, performance, &arguments),
+        Command::Browser => browser::install(&project),
         Command::Bench { name, arguments } => bench::run(&project, name.as_deref(), &arguments),
         Command::Skynet { checkout, running: true, .. } => skynet::check_running(&checkout),
         Command::Skynet { checkout, arguments, .. } => skynet::check_ours(&project, &checkout, &arguments),

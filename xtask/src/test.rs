@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    clients, dependencies,
+    autobahn, browser, clients, dependencies,
     error::Error,
     project::{CargoLine, Project},
 };
@@ -43,7 +43,9 @@ fn steps(nextest: bool) -> Vec<Step> {
             CargoLine::new("clippy --workspace --all-targets --all-features --locked -- -D warnings"),
         ),
         Step { name: "client packages", work: Work::Clients },
+        Step { name: "browser", work: Work::Browser },
         Step::cargo("tests", CargoLine::new(tests)),
+        Step { name: "WebSocket conformance", work: Work::Autobahn },
         Step::cargo("doctests", CargoLine::new("test --workspace --all-features --locked --doc")),
         Step::cargo(
             "docs",
@@ -65,6 +67,8 @@ enum Work {
     Dependencies,
     /// What some of the tests run.
     Clients,
+    Autobahn,
+    Browser,
 }
 
 impl Step {
@@ -82,6 +86,11 @@ impl Step {
                 other => other.map(|()| true)?,
             },
             Work::Clients => clients::install(project).map(|()| true)?,
+            Work::Autobahn => match autobahn::run_if_possible(project) {
+                Err(Error::Autobahn(autobahn::Error::Wrong { .. })) => false,
+                other => other.map(|()| true)?,
+            },
+            Work::Browser => browser::install(project).map(|()| true)?,
         };
         if !passed {
             return Err(Error::Step { step: self.name, again: self.again() });
@@ -96,6 +105,8 @@ impl Step {
             Work::Cargo(line) => line.to_string(),
             Work::Dependencies => "cargo xtask dependencies".to_owned(),
             Work::Clients => "cargo xtask clients".to_owned(),
+            Work::Autobahn => "cargo xtask autobahn".to_owned(),
+            Work::Browser => "cargo xtask browser".to_owned(),
         }
     }
 }
@@ -132,10 +143,11 @@ mod tests {
     }
 
     #[test]
-    fn the_clients_are_there_before_the_tests_that_run_them() {
+    fn clients_and_browser_are_there_before_the_tests_that_run_them() {
         let lines = lines(true);
         let at = |start: &str| lines.iter().position(|line| line.starts_with(start)).unwrap();
         assert!(at("cargo xtask clients") < at("cargo nextest run"));
+        assert!(at("cargo xtask browser") < at("cargo nextest run"));
     }
 
     #[test]
