@@ -9,15 +9,21 @@
 //! | be16 | `u16` length, payload | the payload's first eight bytes | as it was sent |
 //! | msgserver | `u16` length, content, session | the last eight bytes, the session among them | of raw as it was sent; else with a 1 before the session |
 //! | Pomelo | package: message: id, route by name, JSON body | the package's head, the message's flag and id | of raw as it was sent; else package: message: id, the same body |
+//! | sysconn | header, protobuf body | the header from its size on, with the flag | of raw as it was sent; else a zero, the same header and body |
 //!
 //! In WebSocket messages all of it is masked on its way to the server and plain on its way back.
 
 use std::io;
 
+use portcullis::sysconn::wire::{Request, Size, Status};
+
 use crate::{subject::Subject, wire::Wire};
 
 /// The route of Pomelo's requests.
 pub const ROUTE: &str = "connector.entryHandler.echo";
+
+/// The command of the connector's requests.
+pub const ECHO: u16 = 1190;
 
 /// The mask of all WebSocket messages. Any will do, but for zeros: those a server could skip.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
@@ -70,14 +76,19 @@ impl Frames {
                 let asked = data(0, &[&route, &*body].concat());
                 let answered = if subject == Subject::Raw { asked.clone() } else { data(2 << 1, &body) };
                 if wire.is_websocket() {
-                    let (asked, asked_at) = message(&asked, true);
-                    let (answered, answered_at) = message(&answered, false);
-                    (
-                        Template::new(asked, asked_at, MASK, most),
-                        Template::new(answered, answered_at, [0; 4], 1),
-                    )
+                    messages(&asked, &answered, 0, most)
                 } else {
                     (Template::new(asked, 0, [0; 4], most), Template::new(answered, 0, [0; 4], 1))
+                }
+            }
+            Wire::Sysconn => {
+                let mut asked = Vec::new();
+                let body = echo(payload);
+                command(ECHO, &body).write(&mut asked);
+                if subject == Subject::Raw {
+                    messages(&asked, &asked, 0, most)
+                } else {
+                    messages(&asked, &[&[0, 0], &*asked].concat(), 2, most)
                 }
             }
         };
@@ -150,9 +161,31 @@ fn stamp(wire: Wire, number: u64) -> u64 {
     if wire == Wire::MsgServer {
         return u64::from((number as u32).swap_bytes()) << 32;
     }
+    if wire == Wire::Sysconn {
+        // Behind the three bytes of size and status.
+        return u64::from((number as u32).swap_bytes()) << 24;
+    }
     // Base 128, least first: three bytes behind the four of the package's head and the message's flag.
     let id = IDS.start + number % (IDS.end - IDS.start);
     (id & 0x7f | 0x80 | (id >> 7 & 0x7f | 0x80) << 8 | id >> 14 << 16) << 40
+}
+
+/// Both as messages, with the word where the payload starts, and so many bytes behind that.
+fn messages(asked: &[u8], answered: &[u8], behind: usize, most: usize) -> (Template, Template) {
+    let (asked, asked_at) = message(asked, true);
+    let (answered, answered_at) = message(answered, false);
+    (Template::new(asked, asked_at, MASK, most), Template::new(answered, answered_at + behind, [0; 4], 1))
+}
+
+/// A request of this command, with flag 0.
+pub fn command(command: u16, body: &[u8]) -> Request<'_> {
+    Request { status: Status::Raw, flag: 0, command, body, size: Size::Exact }
+}
+
+/// A protobuf body whose one field, bytes, makes it so long.
+fn echo(size: u16) -> Vec<u8> {
+    let bytes: Vec<u8> = (2..size.clamp(2, 129)).map(|at| at as u8).collect();
+    [&[0x0a, bytes.len() as u8], &*bytes].concat()
 }
 
 /// A JSON body of about so many bytes, and 33 at least.

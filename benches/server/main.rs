@@ -21,12 +21,13 @@
 //! | `idle` | 10,000 silent connections: their memory, and the CPU of doing nothing |
 //! | `msgserver-…` | requests of users of skynet's msgserver, whose answers are kept; `100x1`, `100x32` |
 //! | `pomelo-tcp-…`, `pomelo-ws-…` | requests of Pomelo with a JSON body, to a handler of typed requests; `100x1`, `100x32` |
+//! | `sysconn-…` | commands of the Erlang connector with a protobuf body, to a handler of typed requests; `100x1`, `100x8` |
 //! | `idle-ws`, `idle-tls` | silent connections of Pomelo over WebSocket, over TLS |
 //!
 //! Each server is a child process (this binary with a hidden argument) on its own core; the client is this process on
 //! another. Frames are a big-endian `u16` length and that many bytes, and a server returns each frame as it came. Of Pomelo,
 //! raw returns each package as it came, cut by its head or by tungstenite ([`raw_ws`]); Portcullis reads its JSON, and
-//! answers with the same values as JSON.
+//! answers with the same values as JSON. Of the connector, raw returns each WebSocket message as it came.
 //! Linux only: it reads `/proc` and waits on epoll.
 
 mod args;

@@ -9,12 +9,18 @@ use std::{
     },
 };
 
-use portcullis::skynet::msgserver::wire::Handshake;
+use portcullis::{
+    skynet::msgserver::wire::Handshake,
+    sysconn::{
+        prost::Message,
+        wire::{Response, commands, messages::LoginAccount},
+    },
+};
 use rustls::{ClientConfig, ClientConnection, StreamOwned, pki_types::ServerName};
 
 use crate::{
     child::Server,
-    frames::{message, package},
+    frames::{command, message, package},
     socket,
     subject::Subject,
     users,
@@ -58,7 +64,7 @@ fn begin(stream: &mut impl Stream, server: &Server) -> io::Result<()> {
         Wire::Be16 => return Ok(()),
         Wire::MsgServer if server.subject() == Subject::Raw => return Ok(()),
         Wire::MsgServer => return shake_hands(stream),
-        Wire::PomeloTcp | Wire::PomeloWs | Wire::PomeloTls => {}
+        Wire::PomeloTcp | Wire::PomeloWs | Wire::PomeloTls | Wire::Sysconn => {}
     }
     if wire.is_websocket() {
         stream.write_all(UPGRADE)?;
@@ -69,6 +75,12 @@ fn begin(stream: &mut impl Stream, server: &Server) -> io::Result<()> {
         if !head.starts_with(b"HTTP/1.1 101 ") {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the upgrade was refused"));
         }
+    }
+    if wire == Wire::Sysconn {
+        return match server.subject() {
+            Subject::Raw => Ok(()),
+            Subject::Inline | Subject::Thread => log_in(stream),
+        };
     }
     // Each of the two is answered by one package: the acknowledgement by a heartbeat. Raw echoes them.
     for said in [package(1, br#"{"sys":{"type":"bench","version":"1"}}"#), package(2, b"")] {
@@ -95,6 +107,20 @@ fn shake_hands(stream: &mut impl Stream) -> io::Result<()> {
     match &answer == b"\0\x06200 OK" {
         true => Ok(()),
         false => Err(io::Error::new(io::ErrorKind::InvalidData, "the handshake was refused")),
+    }
+}
+
+/// Each connection is of another account.
+fn log_in(stream: &mut impl Stream) -> io::Result<()> {
+    static NUMBER: AtomicUsize = AtomicUsize::new(1);
+    let account = LoginAccount { account: Some(NUMBER.fetch_add(1, Ordering::Relaxed).to_string()) };
+    let mut login = Vec::new();
+    command(commands::LOGIN, &account.encode_to_vec()).write(&mut login);
+    stream.write_all(&message(&login, true).0)?;
+    let answer = read_message(stream)?;
+    match Response::read(&answer) {
+        Ok(Response { error: 0, command: commands::LOGIN, .. }) => Ok(()),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the login was refused")),
     }
 }
 

@@ -2,12 +2,14 @@
 
 use portcullis::{
     core::{AcceptedBy, run},
+    demo::roles::RolesPlugin,
     gate::{GatePlugin, MaxConnections},
     net::{ListenerHandle, Tls},
     pomelo::PomeloPlugin,
     prelude::*,
     session::{DefaultMultiLogin, Login, MultiLogin},
     skynet::msgserver::{MsgServerListener, MsgServerPlugin, log_in as log_in_user},
+    sysconn::SysconnListener,
     watchdog::AgentTemplate,
 };
 use serde::{Deserialize, Serialize};
@@ -52,6 +54,9 @@ pub fn serve(
             }))
             .add_handler(ROUTE, echo_json);
         }
+        Wire::Sysconn => {
+            app.add_plugins((SysconnPlugin::listen("127.0.0.1:0"), RolesPlugin { max_roles: 1_000_000 }));
+        }
     }
     app.finish();
     app.cleanup();
@@ -68,11 +73,12 @@ pub fn serve(
     Ok(())
 }
 
-/// As after a login: each connection has an agent and a session of its own. Users of msgserver have one already.
+/// As after a login: each connection has an agent and a session of its own. Clients of msgserver and of the connector log
+/// in themselves.
 fn log_in(
     event: On<Opened>,
     connections: Query<&AcceptedBy>,
-    by_themselves: Query<(), With<MsgServerListener>>,
+    by_themselves: Query<(), Or<(With<MsgServerListener>, With<SysconnListener>)>>,
     mut commands: Commands,
 ) {
     if connections.get(event.entity).is_ok_and(|accepted| by_themselves.contains(accepted.0)) {

@@ -100,7 +100,7 @@ pub fn idles(out: &mut impl Write, idles: &[(Wire, Subject, Idle)]) -> io::Resul
 fn most_kib(wire: Wire) -> f64 {
     match wire {
         Wire::Be16 | Wire::MsgServer | Wire::PomeloTcp => 4.0,
-        Wire::PomeloWs => 8.0,
+        Wire::PomeloWs | Wire::Sysconn => 8.0,
         Wire::PomeloTls => 40.0,
     }
 }

@@ -24,7 +24,7 @@ pub enum Scenario {
 
 impl Scenario {
     /// What runs without a filter.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Load { wire: Wire::Be16, connections: 1, depth: 1 },
         Self::Load { wire: Wire::Be16, connections: 100, depth: 1 },
         Self::Load { wire: Wire::Be16, connections: 100, depth: 32 },
@@ -34,6 +34,8 @@ impl Scenario {
         Self::Load { wire: Wire::PomeloTcp, connections: 100, depth: 32 },
         Self::Load { wire: Wire::PomeloWs, connections: 100, depth: 1 },
         Self::Load { wire: Wire::PomeloWs, connections: 100, depth: 32 },
+        Self::Load { wire: Wire::Sysconn, connections: 100, depth: 1 },
+        Self::Load { wire: Wire::Sysconn, connections: 100, depth: 8 },
         Self::Churn,
         Self::Idle(Wire::Be16),
         Self::Idle(Wire::PomeloWs),
@@ -60,7 +62,7 @@ impl Scenario {
     /// Reads `CxD`, with what is spoken before it, bounded to what a client can keep in flight.
     pub fn parse_load(text: &str) -> Option<Self> {
         // Nothing that encrypts: the client of these does not.
-        let wires = [Wire::MsgServer, Wire::PomeloTcp, Wire::PomeloWs, Wire::Be16];
+        let wires = [Wire::MsgServer, Wire::PomeloTcp, Wire::PomeloWs, Wire::Sysconn, Wire::Be16];
         let (wire, text) =
             wires.into_iter().find_map(|wire| Some((wire, text.strip_prefix(wire.prefix())?)))?;
         let (connections, depth) = text.split_once('x')?;
@@ -82,6 +84,9 @@ impl Scenario {
             Self::Load { wire: Wire::MsgServer | Wire::PomeloWs, connections: 100, depth: 1 | 32 } => {
                 Some(Target::RateAtLeast(0.60))
             }
+            Self::Load { wire: Wire::Sysconn, connections: 100, depth: 1 | 8 } => {
+                Some(Target::RateAtLeast(0.75))
+            }
             Self::Churn => Some(Target::RateAtLeast(0.50)),
             Self::Load { .. } | Self::Idle(_) => None,
         }
@@ -101,6 +106,7 @@ impl fmt::Display for Scenario {
                 Wire::PomeloTcp => "idle-pomelo",
                 Wire::PomeloWs => "idle-ws",
                 Wire::PomeloTls => "idle-tls",
+                Wire::Sysconn => "idle-sysconn",
             }),
         }
     }

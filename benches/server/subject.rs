@@ -45,7 +45,7 @@ pub fn serve(
     match (subject, wire) {
         (Subject::Raw, Wire::Be16 | Wire::MsgServer) => raw::serve(raw::be16, report_port),
         (Subject::Raw, Wire::PomeloTcp) => raw::serve(raw::package, report_port),
-        (Subject::Raw, Wire::PomeloWs) => raw_ws::serve(report_port),
+        (Subject::Raw, Wire::PomeloWs | Wire::Sysconn) => raw_ws::serve(report_port),
         (Subject::Raw, Wire::PomeloTls) => Err(io::ErrorKind::Unsupported.into()),
         (Subject::Inline | Subject::Thread, _) => {
             portcullis::serve(subject.name(), wire, certificate, report_port)

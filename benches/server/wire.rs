@@ -18,6 +18,8 @@ pub enum Wire {
     PomeloWs,
     /// Pomelo's packages over TLS.
     PomeloTls,
+    /// Commands of the Erlang connector in WebSocket messages: typed requests, protobuf bodies.
+    Sysconn,
 }
 
 impl Wire {
@@ -29,6 +31,7 @@ impl Wire {
             Self::PomeloTcp => "pomelo-tcp",
             Self::PomeloWs => "pomelo-ws",
             Self::PomeloTls => "pomelo-tls",
+            Self::Sysconn => "sysconn",
         }
     }
 
@@ -40,12 +43,13 @@ impl Wire {
             Self::PomeloTcp => "pomelo-tcp-",
             Self::PomeloWs => "pomelo-ws-",
             Self::PomeloTls => "pomelo-tls-",
+            Self::Sysconn => "sysconn-",
         }
     }
 
     /// Whether frames are WebSocket messages.
     pub fn is_websocket(self) -> bool {
-        self == Self::PomeloWs
+        matches!(self, Self::PomeloWs | Self::Sysconn)
     }
 
     /// Whether there is a raw server to compare with.
