@@ -1,17 +1,17 @@
 //! The one queue through which all that comes from outside reaches the world.
 
+mod load;
+mod sleeper;
+
+use self::{load::Load, sleeper::Sleeper};
 use crate::{Cause, Envelope, Frames, TimeSource};
-use atomic_waker::AtomicWaker;
 use bevy_ecs::{entity::RemoteAllocator, prelude::*};
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError};
 use std::{
     fmt,
     net::SocketAddr,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    task::{Context, Poll, Waker},
+    sync::Arc,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -107,12 +107,8 @@ pub struct Funnel {
 struct Shared {
     time: TimeSource,
     ids: RemoteAllocator,
-    load: AtomicUsize,
-    /// Wakes a driver that sleeps inside the ECS thread.
-    driver: AtomicWaker,
-    /// It does sleep: for all items but the first, a look at this is cheaper than a wake-up.
-    asleep: AtomicBool,
-    waiting: Mutex<Vec<Waker>>,
+    load: Load,
+    sleeper: Sleeper,
 }
 
 impl Funnel {
@@ -122,10 +118,8 @@ impl Funnel {
         let shared = Arc::new(Shared {
             time,
             ids: world.entity_allocator().build_remote_allocator(),
-            load: AtomicUsize::new(0),
-            driver: AtomicWaker::new(),
-            asleep: AtomicBool::new(false),
-            waiting: Mutex::new(Vec::new()),
+            load: Load::new(MAX_LOAD),
+            sleeper: Sleeper::new(),
         });
         (Self { shared: Arc::clone(&shared), sender }, Intake { shared, receiver })
     }
@@ -142,14 +136,10 @@ impl Funnel {
 
     /// Puts an item into the queue and wakes the world.
     pub fn send(&self, item: Inbound) {
-        self.shared.load.fetch_add(load_of(&item), Ordering::Relaxed);
+        self.shared.load.add(load_of(&item));
         // The world may be gone already while the last tasks end.
-        let sent = self.sender.send(item).is_ok();
-        if sent
-            && self.shared.asleep.load(Ordering::SeqCst)
-            && self.shared.asleep.swap(false, Ordering::SeqCst)
-        {
-            self.shared.driver.wake();
+        if self.sender.send(item).is_ok() {
+            self.shared.sleeper.wake();
         }
     }
 
@@ -160,16 +150,7 @@ impl Funnel {
 
     /// Ready while the world keeps up; a transport reads and accepts only then.
     pub fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
-        if self.shared.load.load(Ordering::Relaxed) < MAX_LOAD {
-            return Poll::Ready(());
-        }
-        let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        // Looked at again under the lock, so that a wake-up between the two is not lost.
-        if self.shared.load.load(Ordering::SeqCst) < MAX_LOAD {
-            return Poll::Ready(());
-        }
-        waiting.push(context.waker().clone());
-        Poll::Pending
+        self.shared.load.poll_room(context)
     }
 }
 
@@ -208,13 +189,7 @@ impl Intake {
 
     /// Ready when something waits, for a driver that polls.
     pub fn poll_ready(&self, context: &mut Context<'_>) -> Poll<()> {
-        if !self.receiver.is_empty() {
-            return Poll::Ready(());
-        }
-        self.shared.driver.register(context.waker());
-        self.shared.asleep.store(true, Ordering::SeqCst);
-        // What was sent before that is seen here, what is sent after it sees that we sleep.
-        if self.receiver.is_empty() { Poll::Pending } else { Poll::Ready(()) }
+        self.shared.sleeper.poll(context, || self.receiver.is_empty())
     }
 
     /// Takes the next item, and adds what it counts to `load`, which is to be given back.
@@ -226,12 +201,7 @@ impl Intake {
 
     /// Gives back the load of what was taken; transports that waited for it go on.
     pub(crate) fn give_back(&self, load: usize) {
-        let before = self.shared.load.fetch_sub(load, Ordering::SeqCst);
-        if before >= MAX_LOAD && before - load < MAX_LOAD {
-            let waiting =
-                std::mem::take(&mut *self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-            waiting.into_iter().for_each(Waker::wake);
-        }
+        self.shared.load.give_back(load);
     }
 }
 

@@ -49,6 +49,7 @@ mod runner;
 mod schedule;
 mod shutdown;
 mod signals;
+mod sync;
 
 pub use arrivals::{Arrival, Arrivals};
 pub use cause::Cause;

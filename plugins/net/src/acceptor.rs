@@ -1,17 +1,12 @@
 //! The task that accepts a listener's sockets.
 
-use crate::{
-    IoRuntime,
-    driver::pause,
-    listener::{CLOSED, Control, PAUSED},
-    serve::serve,
-};
+use crate::{IoRuntime, driver::pause, listener::Control, serve::serve};
 use portcullis_core::Funnel;
 use std::{
     future::{Future, poll_fn},
     io,
     pin::pin,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
@@ -34,16 +29,9 @@ impl Acceptor {
 
     pub(crate) async fn run(self) {
         let mut exhausted = false;
-        loop {
-            match self.control.state.load(Ordering::SeqCst) {
-                CLOSED => return,
-                PAUSED => {
-                    self.control.changed.notified().await;
-                    continue;
-                }
-                _ => poll_fn(|context| self.funnel.poll_room(context)).await,
-            }
-            let mut changed = pin!(self.control.changed.notified());
+        while self.control.switch.opened().await {
+            poll_fn(|context| self.funnel.poll_room(context)).await;
+            let mut changed = pin!(self.control.switch.changed());
             let accepted = poll_fn(|context| match changed.as_mut().poll(context) {
                 Poll::Ready(()) => Poll::Ready(None),
                 Poll::Pending => self.socket.poll_accept(context).map(Some),
@@ -66,7 +54,7 @@ impl Acceptor {
                     if !std::mem::replace(&mut exhausted, true) {
                         tracing::warn!(%error, "cannot accept: raise the limit of open files, or lower max_clients");
                     }
-                    pause(&self.control.changed, EXHAUSTED_PAUSE).await;
+                    pause(self.control.switch.changed(), EXHAUSTED_PAUSE).await;
                 }
             }
         }

@@ -1,5 +1,8 @@
 //! The two ways to run the tokio side.
 
+mod lane;
+
+pub(crate) use self::lane::Lane;
 use crate::tcp::TcpLine;
 use bevy_ecs::prelude::*;
 use portcullis_core::{Driver, Intake};
@@ -8,16 +11,15 @@ use std::{
     io,
     pin::pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     task::Poll,
     thread::available_parallelism,
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::{
     runtime::{Builder, Handle, Runtime},
-    sync::Notify,
     time::{sleep_until, timeout},
 };
 
@@ -77,7 +79,7 @@ pub(crate) fn start(kind: DriverKind) -> io::Result<(Box<dyn Driver>, IoRuntime)
                 .build()?;
             let lanes = Arc::new(Lanes::new(threads));
             for lane in &lanes.all {
-                runtime.spawn(Arc::clone(lane).write());
+                runtime.spawn(write(Arc::clone(lane)));
             }
             let io = IoRuntime { handle: runtime.handle().clone(), lanes: Arc::clone(&lanes) };
             Ok((Box::new(ThreadDriver { lanes, runtime: Some(runtime) }), io))
@@ -165,52 +167,32 @@ impl Drop for ThreadDriver {
 /// The lists by which the world hands written connections to the I/O threads: one list, one wake-up a flush.
 #[derive(Debug)]
 pub(crate) struct Lanes {
-    all: Vec<Arc<Lane>>,
+    all: Vec<Arc<Lane<Arc<TcpLine>>>>,
     given: AtomicUsize,
 }
 
 impl Lanes {
     fn new(lanes: usize) -> Self {
-        Self { all: (0..lanes).map(|_| Arc::default()).collect(), given: AtomicUsize::new(0) }
+        Self { all: (0..lanes).map(|_| Arc::new(Lane::new())).collect(), given: AtomicUsize::new(0) }
     }
 
     /// The lane of a new connection, each in turn; none when the world writes to sockets itself.
-    pub(crate) fn next(&self) -> Option<Arc<Lane>> {
+    pub(crate) fn next(&self) -> Option<Arc<Lane<Arc<TcpLine>>>> {
         let index = self.given.fetch_add(1, Ordering::Relaxed).checked_rem(self.all.len())?;
         self.all.get(index).cloned()
     }
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct Lane {
-    lines: Mutex<Vec<Arc<TcpLine>>>,
-    flushed: Notify,
-}
-
-impl Lane {
-    pub(crate) fn push(&self, line: Arc<TcpLine>) {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-    }
-
-    fn flush(&self) {
-        if !self.lines.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
-            self.flushed.notify_one();
-        }
-    }
-
-    async fn write(self: Arc<Self>) {
-        let mut lines = Vec::new();
-        loop {
-            self.flushed.notified().await;
-            std::mem::swap(&mut lines, &mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
-            for line in lines.drain(..) {
-                line.write();
-            }
-        }
+/// Writes what the world hands over, for good.
+async fn write(lane: Arc<Lane<Arc<TcpLine>>>) {
+    let mut lines = Vec::new();
+    loop {
+        lane.flushed(&mut lines).await;
+        lines.drain(..).for_each(|line| line.write());
     }
 }
 
-/// A pause that ends early when somebody notifies.
-pub(crate) async fn pause(notify: &Notify, at_most: std::time::Duration) {
-    let _ = timeout(at_most, notify.notified()).await;
+/// A pause that ends early with this.
+pub(crate) async fn pause(end: impl Future<Output = ()>, at_most: Duration) {
+    let _ = timeout(at_most, end).await;
 }

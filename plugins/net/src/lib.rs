@@ -39,6 +39,7 @@ mod listener;
 pub mod memory;
 mod proxies;
 mod serve;
+mod sync;
 mod tcp;
 mod tls;
 

@@ -1,21 +1,18 @@
 //! Listeners as entities.
 
+mod switch;
+
+use self::switch::Switch;
 use crate::{IoRuntime, Proxies, Tls, acceptor::Acceptor, greeting::Terms};
 use bevy_ecs::prelude::*;
 use portcullis_core::{Framing, Funnel, Reload, ShuttingDown};
 use std::{
     fmt, io,
     net::SocketAddr,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU8, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::{
-    net::{TcpListener, TcpSocket},
-    sync::Notify,
-};
+use tokio::net::{TcpListener, TcpSocket};
 
 /// Spawn an entity with this and it listens at once; despawn it, or remove this, and it stops. Connections stay. Insert
 /// another with the same address, and the settings of that hold for the next connections; the backlog stays as it is.
@@ -150,17 +147,17 @@ impl ListenerHandle {
 
     /// Stops accepting; the kernel holds new connections up to the backlog.
     pub fn pause(&self) {
-        self.control.set(PAUSED);
+        self.control.switch.pause();
     }
 
     /// Accepts again.
     pub fn resume(&self) {
-        self.control.set(OPEN);
+        self.control.switch.resume();
     }
 
     /// Whether it is paused.
     pub fn is_paused(&self) -> bool {
-        self.control.state.load(Ordering::Relaxed) == PAUSED
+        self.control.switch.is_paused()
     }
 }
 
@@ -191,21 +188,16 @@ impl fmt::Display for BindError {
     }
 }
 
-pub(crate) const OPEN: u8 = 0;
-pub(crate) const PAUSED: u8 = 1;
-pub(crate) const CLOSED: u8 = 2;
-
 #[derive(Debug)]
 pub(crate) struct Control {
-    pub state: AtomicU8,
-    pub changed: Notify,
+    pub switch: Switch,
     /// For the next connections.
     terms: Mutex<Arc<Terms>>,
 }
 
 impl Control {
     fn new(terms: Arc<Terms>) -> Self {
-        Self { state: AtomicU8::new(OPEN), changed: Notify::new(), terms: Mutex::new(terms) }
+        Self { switch: Switch::new(), terms: Mutex::new(terms) }
     }
 
     pub(crate) fn terms(&self) -> Arc<Terms> {
@@ -214,11 +206,6 @@ impl Control {
 
     fn set_terms(&self, terms: Arc<Terms>) {
         *self.terms.lock().unwrap_or_else(PoisonError::into_inner) = terms;
-    }
-
-    fn set(&self, state: u8) {
-        self.state.store(state, Ordering::SeqCst);
-        self.changed.notify_one();
     }
 }
 
@@ -236,7 +223,7 @@ pub(crate) fn open(
         if checked.is_ok() && before.address == listener.address {
             return before.control.set_terms(Terms::new(event.entity, listener));
         }
-        before.control.set(CLOSED);
+        before.control.switch.close();
     }
     let bound = checked.and_then(|()| match &io {
         Some(io) => bind(listener, io),
@@ -279,7 +266,7 @@ fn bind(listener: &Listener, io: &IoRuntime) -> io::Result<(TcpListener, SocketA
 
 pub(crate) fn close(event: On<Remove<Listener>>, handles: Query<&ListenerHandle>, mut commands: Commands) {
     if let Ok(handle) = handles.get(event.entity) {
-        handle.control.set(CLOSED);
+        handle.control.switch.close();
         commands.entity(event.entity).try_remove::<ListenerHandle>();
     }
 }

@@ -134,8 +134,7 @@ impl Future for Serve {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        // Before anything is looked at, so that no change is missed.
-        self.line.task.register(context.waker());
+        self.line.bell.listen(context.waker());
         let cause = ready!(self.advance(context));
         if self.is_untold() {
             tracing::debug!(%cause, "a socket from a proxy has not said whom it speaks for");
@@ -157,10 +156,10 @@ impl Serve {
             self.stop(Reading::Stopped, Cause::HandshakeTimeout);
         }
         // Most polls are for reading alone.
-        if self.timer.is_none() && !self.line.attention.load(Ordering::SeqCst) {
+        if self.timer.is_none() && !self.line.bell.is_rung() {
             return Poll::Pending;
         }
-        self.line.attention.store(false, Ordering::SeqCst);
+        self.line.bell.answer();
         self.line.part(self.owes_answer());
         let (queued, close) = match self.write(context) {
             Poll::Ready(cause) => return Poll::Ready(cause),
@@ -194,7 +193,7 @@ impl Serve {
                 Reading::Frames => {
                     // What the world does not know of cannot be started, nor overrun it.
                     let may_read = self.is_untold()
-                        || (self.line.started.load(Ordering::SeqCst) && !self.line.must_wait());
+                        || (self.line.bell.is_started() && !self.line.undelivered.must_wait());
                     if !may_read || self.funnel.poll_room(context).is_pending() {
                         return Poll::Pending;
                     }
@@ -224,7 +223,7 @@ impl Serve {
         SCRATCH.with_borrow_mut(|scratch| {
             let room = match self.is_untold() {
                 true => UNTOLD_READ_SIZE,
-                false => self.line.max_held.load(Ordering::Relaxed).clamp(1, READ_SIZE),
+                false => self.line.undelivered.max_bytes().clamp(1, READ_SIZE),
             };
             let mut buffer = ReadBuf::new(&mut scratch[..room]);
             ready!(Pin::new(&mut self.reader).poll_read(context, &mut buffer))?;
@@ -314,11 +313,11 @@ impl Serve {
                 self.greet(greeted);
             }
             if !fed.frames.is_empty() {
-                self.line.delivering(fed.frames.len(), fed.frames.byte_len());
+                self.line.undelivered.add(fed.frames.len(), fed.frames.byte_len());
                 let (received, frames) = (self.funnel.now(), fed.frames);
                 self.funnel.send(Inbound::Frames { connection: self.connection, received, frames });
             } else if fed.heard {
-                self.line.delivering(1, 0);
+                self.line.undelivered.add(1, 0);
                 let received = self.funnel.now();
                 self.funnel.send(Inbound::Heard { connection: self.connection, received });
             }
@@ -329,7 +328,7 @@ impl Serve {
             if bytes.is_empty() {
                 return;
             }
-            if !self.line.started.load(Ordering::SeqCst) {
+            if !self.line.bell.is_started() {
                 self.early = Some(Early::Decrypted(bytes.to_vec()));
                 return;
             }
@@ -374,7 +373,7 @@ impl Serve {
 
     /// Whether the greeting takes too long.
     fn is_late(&mut self, context: &mut Context<'_>) -> bool {
-        let begun = self.is_untold() || self.line.started.load(Ordering::SeqCst);
+        let begun = self.is_untold() || self.line.bell.is_started();
         let Some(greeting) = &mut self.greeting else { return false };
         if !begun || self.reading != Reading::Frames {
             return false;

@@ -1,43 +1,36 @@
 //! The world's end of a TCP connection: what it may ask of the [task](crate::serve) that owns the socket.
 
+mod bell;
+mod undelivered;
+
+use self::{bell::Bell, undelivered::Undelivered};
 use crate::{
     driver::Lane,
     inlet::{http, websocket},
     tls::{Opened, Session},
 };
-use atomic_waker::AtomicWaker;
 use portcullis_core::{FIRST_WARNING, Line};
 use std::{
     fmt, io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 use tokio::net::tcp::OwnedWriteHalf;
 
-/// Frames of one connection that may wait for the world; the limit in bytes is set by the world.
-const MAX_UNDELIVERED: u64 = 64;
-/// One frame, where frames and bytes are counted in one number. A connection's bytes are bounded far below it.
-const FRAME: u64 = 1 << 40;
-
 /// What the world and the task share.
 pub(crate) struct TcpLine {
     pub(crate) writer: OwnedWriteHalf,
     /// Hands writing to an I/O thread; none when the world writes itself.
-    lane: Option<Arc<Lane>>,
+    lane: Option<Arc<Lane<Arc<Self>>>>,
     this: Weak<Self>,
     sending: Mutex<Sending>,
-    pub(crate) task: AtomicWaker,
-    pub(crate) started: AtomicBool,
-    paused: AtomicBool,
-    /// Bytes in the lower part, frames above [`FRAME`].
-    undelivered: AtomicU64,
-    /// There is something to write, or to close: the task has to look at `sending`.
-    pub(crate) attention: AtomicBool,
+    /// Is rung when the task has to look at `sending`.
+    pub(crate) bell: Bell,
+    pub(crate) undelivered: Undelivered,
     pub(crate) max_frame: AtomicUsize,
-    pub(crate) max_held: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -114,7 +107,7 @@ impl TcpLine {
     /// A line that encrypts what it sends when there is a session, and is deaf to the world while `muted`.
     pub(crate) fn new(
         writer: OwnedWriteHalf,
-        lane: Option<Arc<Lane>>,
+        lane: Option<Arc<Lane<Arc<Self>>>>,
         session: Option<Box<Session>>,
         muted: bool,
     ) -> Arc<Self> {
@@ -123,13 +116,9 @@ impl TcpLine {
             lane,
             this: this.clone(),
             sending: Mutex::new(Sending { session, muted, ..Sending::default() }),
-            task: AtomicWaker::new(),
-            started: AtomicBool::new(false),
-            paused: AtomicBool::new(false),
-            undelivered: AtomicU64::new(0),
-            attention: AtomicBool::new(false),
+            bell: Bell::new(),
+            undelivered: Undelivered::new(),
             max_frame: AtomicUsize::new(0),
-            max_held: AtomicUsize::new(0),
         })
     }
 
@@ -143,7 +132,7 @@ impl TcpLine {
         self.write_some(&mut sending);
         if sending.queued() > 0 || sending.failed {
             drop(sending);
-            self.call();
+            self.bell.ring();
         }
     }
 
@@ -154,7 +143,7 @@ impl TcpLine {
             sending.put(&mut bytes);
             self.write_some(&mut sending);
         }
-        self.attention.store(true, Ordering::SeqCst);
+        self.bell.mark();
     }
 
     /// Decrypts what came.
@@ -166,7 +155,7 @@ impl TcpLine {
         let opened = session.open(cipher, plain, backlog);
         if sending.queued() > 0 {
             self.write_some(&mut sending);
-            self.attention.store(true, Ordering::SeqCst);
+            self.bell.mark();
         }
         opened
     }
@@ -187,12 +176,6 @@ impl TcpLine {
         self.sending().part(owes_answer);
     }
 
-    /// Has the task look at what is to be sent.
-    fn call(&self) {
-        self.attention.store(true, Ordering::SeqCst);
-        self.task.wake();
-    }
-
     pub(crate) fn write_some(&self, sending: &mut Sending) {
         while sending.queued() > 0 && !sending.failed {
             match self.writer.try_write(&sending.backlog[sending.sent..]) {
@@ -210,28 +193,6 @@ impl TcpLine {
             }
         }
     }
-
-    /// Counts frames on their way to the world.
-    pub(crate) fn delivering(&self, frames: usize, bytes: usize) {
-        self.undelivered.fetch_add(frames as u64 * FRAME + bytes as u64, Ordering::SeqCst);
-    }
-
-    /// Whether the socket must wait for the world; the world wakes the task when it need not any more.
-    pub(crate) fn must_wait(&self) -> bool {
-        if !self.is_ahead() {
-            return false;
-        }
-        self.paused.store(true, Ordering::SeqCst);
-        // The world may have caught up between the look and the mark.
-        self.is_ahead()
-    }
-
-    /// Whether the world has so much of this connection that its socket must wait.
-    fn is_ahead(&self) -> bool {
-        let undelivered = self.undelivered.load(Ordering::SeqCst);
-        undelivered / FRAME >= MAX_UNDELIVERED
-            || undelivered % FRAME >= self.max_held.load(Ordering::Relaxed) as u64
-    }
 }
 
 impl fmt::Debug for TcpLine {
@@ -242,9 +203,7 @@ impl fmt::Debug for TcpLine {
 
 impl Line for TcpLine {
     fn start(&self) {
-        if !self.started.swap(true, Ordering::SeqCst) {
-            self.task.wake();
-        }
+        self.bell.start();
     }
 
     fn send(&self, bytes: &mut Vec<u8>) -> usize {
@@ -277,22 +236,20 @@ impl Line for TcpLine {
         let stuck = sending.failed || (queued > 0 && lane.is_none());
         drop(sending);
         if stuck {
-            self.call();
+            self.bell.ring();
         }
         unsent
     }
 
     fn delivered(&self, frames: usize, bytes: usize) {
-        self.undelivered.fetch_sub(frames as u64 * FRAME + bytes as u64, Ordering::SeqCst);
-        if self.paused.load(Ordering::SeqCst) && !self.is_ahead() {
-            self.paused.store(false, Ordering::SeqCst);
-            self.task.wake();
+        if self.undelivered.take(frames, bytes) {
+            self.bell.wake();
         }
     }
 
     fn limit(&self, max_frame: usize, max_held: usize) {
         self.max_frame.store(max_frame, Ordering::Relaxed);
-        self.max_held.store(max_held.max(1), Ordering::Relaxed);
+        self.undelivered.limit(max_held);
     }
 
     fn close(&self, flush_within: Duration, code: u16) {
@@ -303,7 +260,7 @@ impl Line for TcpLine {
         // The shorter time holds: an entity that goes while it closes ends the socket at once.
         sending.close = Some(sending.close.map_or(flush_within, |before| before.min(flush_within)));
         drop(sending);
-        self.call();
+        self.bell.ring();
     }
 
     fn timed_out(&self) {
