@@ -54,6 +54,16 @@ macro_rules! number {
             pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
                 fenced(order, || self.0.swap(value, order))
             }
+
+            pub(crate) fn compare_exchange(
+                &self,
+                before: $value,
+                after: $value,
+                order: Ordering,
+                otherwise: Ordering,
+            ) -> Result<$value, $value> {
+                fenced(order, || self.0.compare_exchange(before, after, order, otherwise))
+            }
         }
     };
     ($name:ident, $value:ty, adds) => {
@@ -67,16 +77,12 @@ macro_rules! number {
             pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
                 fenced(order, || self.0.fetch_sub(value, order))
             }
-
-            pub(crate) fn fetch_max(&self, value: $value, order: Ordering) -> $value {
-                fenced(order, || self.0.fetch_max(value, order))
-            }
         }
     };
 }
 
 number!(AtomicBool, bool);
-number!(AtomicU8, u8, adds);
+number!(AtomicU8, u8);
 number!(AtomicU64, u64, adds);
 number!(AtomicUsize, usize, adds);
 

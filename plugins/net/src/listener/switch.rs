@@ -19,25 +19,27 @@ impl Switch {
     }
 
     pub(crate) fn pause(&self) {
-        self.set(PAUSED);
+        self.turn(OPEN, PAUSED);
     }
 
     pub(crate) fn resume(&self) {
-        self.set(OPEN);
+        self.turn(PAUSED, OPEN);
     }
 
-    /// For good.
+    /// For good, whatever else is asked of it, by whoever has a handle yet.
     pub(crate) fn close(&self) {
-        self.set(CLOSED);
+        self.state.swap(CLOSED, Ordering::SeqCst);
+        self.changed.notify_one();
     }
 
     pub(crate) fn is_paused(&self) -> bool {
         self.state.load(Ordering::SeqCst) == PAUSED
     }
 
-    fn set(&self, state: u8) {
-        self.state.store(state, Ordering::SeqCst);
-        self.changed.notify_one();
+    fn turn(&self, from: u8, to: u8) {
+        if self.state.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            self.changed.notify_one();
+        }
     }
 
     /// Waits until the acceptor may accept; false when it is to end.
