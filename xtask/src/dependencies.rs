@@ -1,7 +1,11 @@
-//! What we depend on: licences, versions and sources, and that each dependency has its reason written down.
+//! What we depend on: licences, versions and sources, how many crates the server is built of, and that each dependency
+//! has its reason written down.
 //!
-//! All of it comes from `cargo metadata`; nothing is asked of any service. Advisories need a database, which
-//! `cargo deny check advisories` fetches for those who have cargo-deny.
+//! All of it comes from cargo itself; nothing is asked of any service. Where cargo-deny is installed its checks of
+//! licences, bans and sources run too, offline: they are the same rules, by other eyes. Advisories need a database,
+//! which `cargo deny check advisories` fetches.
+
+mod server;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +15,13 @@ use std::{
 use spdx::{Expression, Licensee, ParseMode};
 use thiserror::Error as ThisError;
 
-use crate::{documented, error::Error, layers, metadata::Metadata, project::Project};
+use crate::{
+    documented,
+    error::Error,
+    layers,
+    metadata::Metadata,
+    project::{CargoLine, Project},
+};
 
 /// The licences that dependencies may have; one that offers a choice needs one of these among it.
 const LICENCES: &[&str] = &[
@@ -30,6 +40,9 @@ const LICENCES: &[&str] = &[
 
 /// Crates whose types meet across crate borders, or that are big: there is one version of each. A `*` ends a prefix.
 const ONE_VERSION: &[&str] = &["bevy_*", "bytes", "hyper", "rustls", "serde", "tokio"];
+
+/// cargo-deny with what it can check without a network.
+const DENY: &str = "deny --log-level error --offline check licenses bans sources";
 
 /// How cargo names the public registry, wherever it is fetched from.
 const REGISTRY: (&str, &str) = ("registry+", "crates.io-index");
@@ -50,6 +63,13 @@ enum Finding {
     Undocumented { name: String, user: String },
     #[error("{name} has an entry in docs/dependencies.md, and no crate of ours depends on it")]
     Unused { name: String },
+    #[error(
+        "the default server is built of {count} crates of others: fewer than {} are allowed",
+        server::TOO_MANY
+    )]
+    TooMany { count: usize },
+    #[error("cargo-deny refuses what is above, by deny.toml: cargo {DENY}")]
+    Denied,
 }
 
 /// Checks everything about dependencies, the layers of our own crates too, and prints what it finds.
@@ -61,6 +81,10 @@ pub fn run(project: &Project) -> Result<(), Error> {
 
     let mut findings = findings(&metadata, &document);
     findings.extend(layers::breaches(&project.metadata_here()?).iter().map(ToString::to_string));
+    let count = server::crates(project)?.len();
+    println!("    the default server is built of {count} crates of others");
+    findings.extend(too_many(count).map(|finding| finding.to_string()));
+    findings.extend(denied(project)?.map(|finding| finding.to_string()));
     for finding in &findings {
         println!("    {finding}");
     }
@@ -73,6 +97,19 @@ fn findings(metadata: &Metadata, document: &str) -> Vec<String> {
         .chain(sources(metadata))
         .chain(entries(metadata, document));
     all.map(|finding| finding.to_string()).collect()
+}
+
+fn too_many(count: usize) -> Option<Finding> {
+    (count >= server::TOO_MANY).then_some(Finding::TooMany { count })
+}
+
+fn denied(project: &Project) -> Result<Option<Finding>, Error> {
+    if !CargoLine::new("deny --version").is_there(project) {
+        println!("    cargo-deny is not installed: licences, versions and sources were checked without it");
+        return Ok(None);
+    }
+    let passed = CargoLine::new(DENY).succeeds(project)?;
+    Ok((!passed).then_some(Finding::Denied))
 }
 
 fn licences(metadata: &Metadata) -> impl Iterator<Item = Finding> {
@@ -172,6 +209,26 @@ mod tests {
         let allow = deny.split_once("allow = [").and_then(|(_, rest)| rest.split_once(']')).unwrap().0;
         let allow: Vec<_> = allow.split(',').map(|name| name.trim().trim_matches('"')).collect();
         assert_eq!(allow.into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>(), LICENCES);
+    }
+
+    #[test]
+    fn cargo_deny_wants_one_version_of_the_same_crates() {
+        let deny = fs::read_to_string(Project::find().unwrap().root().join("deny.toml")).unwrap();
+        let names: Vec<_> = deny
+            .lines()
+            .filter(|line| line.contains("deny-multiple-versions = true"))
+            .filter_map(|line| line.split('"').nth(1))
+            .collect();
+        assert!(names.iter().all(|name| has_one_version(name)), "{names:?}");
+        // It knows no prefixes.
+        let whole = ONE_VERSION.iter().filter(|name| !name.ends_with('*'));
+        assert_eq!(whole.filter(|name| !names.contains(*name)).count(), 0, "{names:?}");
+    }
+
+    #[test]
+    fn two_hundred_crates_are_too_many() {
+        assert_eq!(too_many(199), None);
+        assert_eq!(too_many(200), Some(Finding::TooMany { count: 200 }));
     }
 
     #[test]

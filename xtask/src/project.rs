@@ -39,16 +39,7 @@ impl Project {
     }
 
     fn read_metadata(&self, words: &str) -> Result<Metadata, Error> {
-        let line = CargoLine::new(words);
-        let output = line
-            .command(self)
-            .stderr(Stdio::inherit())
-            .output()
-            .map_err(|source| Error::Start { program: line.to_string(), source })?;
-        if !output.status.success() {
-            return Err(Error::Command(line.to_string()));
-        }
-        Ok(serde_json::from_slice(&output.stdout)?)
+        Ok(serde_json::from_slice(&CargoLine::new(words).output(self)?)?)
     }
 }
 
@@ -85,6 +76,16 @@ impl CargoLine {
     /// Runs it with our own input and output, and fails if it does.
     pub fn run(&self, project: &Project) -> Result<(), Error> {
         if self.succeeds(project)? { Ok(()) } else { Err(Error::Command(self.to_string())) }
+    }
+
+    /// Runs it, and returns what it prints.
+    pub fn output(&self, project: &Project) -> Result<Vec<u8>, Error> {
+        let output = self
+            .command(project)
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|source| Error::Start { program: self.to_string(), source })?;
+        if output.status.success() { Ok(output.stdout) } else { Err(Error::Command(self.to_string())) }
     }
 
     /// Whether it runs at all. Prints nothing: for `--version` calls that ask if a tool is there.
