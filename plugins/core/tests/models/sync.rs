@@ -113,7 +113,7 @@ impl Notify {
 
     pub(crate) fn notify_one(&self) {
         let waker = {
-            let mut state = self.0.lock().unwrap();
+            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             state.0 = true;
             state.1.take()
         };
@@ -131,7 +131,7 @@ impl Future for Notified<'_> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.0.0.lock().unwrap();
+        let mut state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         if std::mem::take(&mut state.0) {
             return Poll::Ready(());
         }
