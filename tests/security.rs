@@ -1,5 +1,7 @@
 //! `SECURITY.md` lists what there is.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the message")]
+
 use portcullis_core::Cause;
 use portcullis_gate::Refusal;
 use std::fs;
