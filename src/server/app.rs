@@ -21,7 +21,8 @@ use portcullis::{
     },
     dispatch::Routes,
     gate::{
-        DenyList, GatePlugin, MaxClients, MaxConnections, PerAddressLimit, PreLoginBudget, parse_network,
+        AcceptRate, AcceptRates, DenyList, GatePlugin, MaxClients, MaxConnections, PerAddressLimit,
+        PreLoginBudget, parse_network,
     },
     native::Manifest,
     pomelo::wire::package,
@@ -90,8 +91,20 @@ fn gate(config: &Config) -> GatePlugin {
             max_frame: config.limits.max_frame_before_login.size(),
             held: config.limits.held_before_login.size(),
         },
+        rates: AcceptRates {
+            address: rate(config.gate.accept_per_second.small()),
+            network: rate(config.gate.accept_per_network_second.small()),
+            ..AcceptRates::default()
+        },
+        budget: Some(config.gate.budget.size()),
         deny,
     }
+}
+
+/// So many a second, and five times as many at once; none for 0.
+fn rate(per_second: u32) -> Option<AcceptRate> {
+    let rate = AcceptRate { per_second: per_second.into(), burst: per_second.saturating_mul(5) };
+    Some(rate).filter(|_| per_second > 0)
 }
 
 fn deadlines(limits: &Limits) -> WatchdogDefaults {

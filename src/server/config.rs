@@ -87,6 +87,9 @@ pub struct Gate {
     pub max_connections: Whole<1, 1_000_000>,
     pub per_address: Whole<0, 1_000_000>,
     pub per_loopback_address: Whole<0, 1_000_000>,
+    pub accept_per_second: Whole<0, 1_000_000>,
+    pub accept_per_network_second: Whole<0, 1_000_000>,
+    pub budget: Whole<0x10_0000, 0x100_0000_0000>,
     pub deny: Vec<Network>,
 }
 

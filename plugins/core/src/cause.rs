@@ -28,6 +28,8 @@ pub enum Cause {
     SlowConsumer,
     /// The peer did not read: a write did not finish in time.
     WriteStalled,
+    /// The server holds as many bytes as it may ([`Budget`](crate::Budget)), and this connection made it hold the most.
+    Shed,
     /// A frame longer than allowed was announced.
     FrameTooLarge,
     /// The peer sent what its protocol does not allow.
@@ -52,7 +54,7 @@ pub enum Cause {
 
 impl Cause {
     /// All causes.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::PeerClosed,
         Self::Reset,
         Self::Requested,
@@ -64,6 +66,7 @@ impl Cause {
         Self::LoginTimeout,
         Self::SlowConsumer,
         Self::WriteStalled,
+        Self::Shed,
         Self::FrameTooLarge,
         Self::Malformed,
         Self::Http,
@@ -90,6 +93,7 @@ impl Cause {
             Self::LoginTimeout => "login_timeout",
             Self::SlowConsumer => "slow_consumer",
             Self::WriteStalled => "write_stalled",
+            Self::Shed => "shed",
             Self::FrameTooLarge => "frame_too_large",
             Self::Malformed => "malformed",
             Self::Http => "http",
@@ -105,9 +109,9 @@ impl Cause {
 
     /// Whether what is still queued is worth sending before the socket closes.
     ///
-    /// It is not when the peer is gone, or when not reading is what it is closed for.
+    /// It is not when the peer is gone, or when what is queued is what it is closed for.
     pub fn flushes(self) -> bool {
-        !matches!(self, Self::Reset | Self::SlowConsumer | Self::WriteStalled)
+        !matches!(self, Self::Reset | Self::SlowConsumer | Self::WriteStalled | Self::Shed)
     }
 }
 

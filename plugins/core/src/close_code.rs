@@ -44,6 +44,7 @@ impl Cause {
     /// | 1008, policy | `Refused`, `Abuse`, `Idle`, `SlowConsumer`, `WriteStalled`, and what took too long |
     /// | 1009, too big | `FrameTooLarge` |
     /// | 1011, a failure of ours | `AgentLost` |
+    /// | 1013, try again later | `Shed` |
     ///
     /// Client libraries take 1000 for the end of it and anything else for a reason to come again. So whoever was shown
     /// out is told 1000, and why in the protocol's own words; and whoever missed a deadline, as after a lost network,
@@ -66,6 +67,7 @@ impl Cause {
             | Self::WriteStalled => 1008,
             Self::FrameTooLarge => 1009,
             Self::AgentLost => 1011,
+            Self::Shed => 1013,
         }
     }
 }

@@ -94,17 +94,25 @@ pub trait Line: Send + Sync + 'static {
     /// Begins to read. Until then nothing is read, and no close is noticed.
     fn start(&self);
     /// Takes all of `bytes`, leaving an empty buffer, and returns how many bytes the peer has not yet taken.
+    ///
+    /// Those are charged to the [`Budget`](crate::Budget). Where it has no room, the transport drops them, and ends the
+    /// connection with [`Cause::Shed`].
     fn send(&self, bytes: &mut Vec<u8>) -> usize;
     /// Gives back the room that these delivered frames took.
     fn delivered(&self, frames: usize, bytes: usize);
     /// The largest payload of a frame, and how many bytes may be held undelivered before reading pauses.
     fn limit(&self, max_frame: usize, max_held: usize);
     /// Sends what is queued for at most this long, then closes, with this [close code](Cause::close_code) where the
-    /// transport has them. Zero drops what is queued.
+    /// transport has them. Zero drops what is queued, before it returns.
     fn close(&self, flush_within: Duration, code: u16);
     /// The peer took too long over its handshake: told before [`close`](Self::close), for transports that say so in words
     /// of their own.
     fn timed_out(&self) {}
+    /// Bytes that are held for this peer, as charged to the [`Budget`](crate::Budget): what it has not taken, and what it
+    /// has sent of something incomplete. Most by this number are closed when they are too many in all.
+    fn held(&self) -> usize {
+        0
+    }
     /// The world knows the transport now: what it sends from here on is wrapped as the transport wants it.
     fn established(&self) {}
 }

@@ -144,6 +144,12 @@ impl Frames {
         self.data.len()
     }
 
+    /// Bytes of memory that they take, which empty frames and what is left of a larger read make more than they are.
+    pub(crate) fn allocated(&self) -> usize {
+        let spans = if self.spans.spilled() { self.spans.capacity() * size_of::<(u32, u32)>() } else { 0 };
+        self.data.capacity() + spans
+    }
+
     /// The payloads, in order of arrival.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.spans.iter().map(|&(start, end)| &self.data[start as usize..end as usize])
@@ -191,6 +197,11 @@ impl Assembler {
     /// Bytes of an incomplete frame that are held.
     pub fn held(&self) -> usize {
         self.partial.len()
+    }
+
+    /// Bytes of memory that an incomplete frame takes.
+    pub fn allocated(&self) -> usize {
+        self.partial.capacity()
     }
 
     /// Takes what was read and gives the frames that are complete now.

@@ -1,10 +1,9 @@
 //! The one queue through which all that comes from outside reaches the world.
 
-mod load;
 mod sleeper;
 
-use self::{load::Load, sleeper::Sleeper};
-use crate::{Cause, Envelope, Frames, TimeSource};
+use self::sleeper::Sleeper;
+use crate::{Budget, Cause, Envelope, Frames, Holding, TimeSource};
 use bevy_ecs::{entity::RemoteAllocator, prelude::*};
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError};
 use std::{
@@ -90,8 +89,6 @@ pub struct Opening {
 
 /// What the queue counts for one item, besides the bytes it carries.
 const ITEM_LOAD: usize = 512;
-/// Load at which transports stop reading and accepting until the world has caught up: 64 MiB.
-const MAX_LOAD: usize = 64 * 1024 * 1024;
 
 /// The sending end of the queue, for transports and tasks. Clones are cheap.
 ///
@@ -107,18 +104,19 @@ pub struct Funnel {
 struct Shared {
     time: TimeSource,
     ids: RemoteAllocator,
-    load: Load,
+    budget: Budget,
     sleeper: Sleeper,
 }
 
 impl Funnel {
-    /// A queue whose receiving end is an [`Intake`]. Ids are reserved from this world.
+    /// A queue whose receiving end is an [`Intake`]. Ids are reserved from this world; what waits is charged to its
+    /// [`Budget`], or to one of its own where it has none.
     pub fn new(world: &World, time: TimeSource) -> (Self, Intake) {
-        let (sender, receiver) = crossbeam_channel::unbounded(); // bounded by load: see above
+        let (sender, receiver) = crossbeam_channel::unbounded(); // bounded by its budget: see above
         let shared = Arc::new(Shared {
             time,
             ids: world.entity_allocator().build_remote_allocator(),
-            load: Load::new(MAX_LOAD),
+            budget: world.get_resource::<Budget>().cloned().unwrap_or_default(),
             sleeper: Sleeper::new(),
         });
         (Self { shared: Arc::clone(&shared), sender }, Intake { shared, receiver })
@@ -129,6 +127,11 @@ impl Funnel {
         self.shared.ids.alloc()
     }
 
+    /// What the server may hold, to charge what a transport holds.
+    pub fn budget(&self) -> &Budget {
+        &self.shared.budget
+    }
+
     /// Time of the clock, to stamp what was received.
     pub fn now(&self) -> Duration {
         self.shared.time.now()
@@ -136,7 +139,7 @@ impl Funnel {
 
     /// Puts an item into the queue and wakes the world.
     pub fn send(&self, item: Inbound) {
-        self.shared.load.add(load_of(&item));
+        self.shared.budget.charge(Holding::Incoming, load_of(&item));
         // The world may be gone already while the last tasks end.
         if self.sender.send(item).is_ok() {
             self.shared.sleeper.wake();
@@ -148,9 +151,9 @@ impl Funnel {
         self.send(Inbound::Posted(Box::new(work)));
     }
 
-    /// Ready while the world keeps up; a transport reads and accepts only then.
+    /// Ready while the world keeps up, and the [`Budget`] has room; a transport reads and accepts only then.
     pub fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
-        self.shared.load.poll_room(context)
+        self.shared.budget.poll_read(context)
     }
 }
 
@@ -201,13 +204,15 @@ impl Intake {
 
     /// Gives back the load of what was taken; transports that waited for it go on.
     pub(crate) fn give_back(&self, load: usize) {
-        self.shared.load.give_back(load);
+        if load > 0 {
+            self.shared.budget.release(Holding::Incoming, load);
+        }
     }
 }
 
 fn load_of(item: &Inbound) -> usize {
     match item {
-        Inbound::Frames { frames, .. } => ITEM_LOAD + frames.byte_len(),
+        Inbound::Frames { frames, .. } => ITEM_LOAD + frames.allocated(),
         _ => ITEM_LOAD,
     }
 }

@@ -10,6 +10,7 @@
 //!   [`Closed`], [`Kicked`], [`Forwarded`], [`Authenticated`], [`Backlogged`], [`ShuttingDown`]). Every [`Closed`]
 //!   carries a [`Cause`].
 //! - The [`Ingress`] schedule with its public sets, [`IngressSystems`].
+//! - The [`Budget`] of bytes that may be held for all peers together, and what happens when it is used up.
 //! - The one queue from outside ([`Funnel`] to [`Intake`]), the [`Clock`], [`Random`] bytes, and the event-driven
 //!   [runner](run).
 //!
@@ -30,6 +31,7 @@
 //! ```
 
 mod arrivals;
+mod budget;
 mod cause;
 mod clock;
 mod close_code;
@@ -47,11 +49,14 @@ mod random;
 mod receive;
 mod runner;
 mod schedule;
+mod shed;
+mod shortage;
 mod shutdown;
 mod signals;
 mod sync;
 
 pub use arrivals::{Arrival, Arrivals};
+pub use budget::{Budget, Charge, Holding, OverBudget};
 pub use cause::Cause;
 pub use clock::{Clock, MANUAL_START, TimeSource};
 pub use close_code::CloseCode;
@@ -77,6 +82,7 @@ pub use random::Random;
 pub use receive::{Arriving, FLUSH_BEFORE_CLOSE};
 pub use runner::{TickRate, run};
 pub use schedule::{Ingress, IngressSystems, TickSystems};
+pub use shortage::Shortage;
 pub use shutdown::{DrainLimit, Draining};
 pub use signals::SignalPlugin;
 
@@ -111,6 +117,7 @@ impl Plugin for CorePlugin {
         if !app.world().contains_resource::<FallbackErrorHandler>() {
             app.set_error_handler(log_error);
         }
+        app.init_resource::<Budget>();
         let (funnel, intake) = Funnel::new(app.world(), self.time.clone());
         app.insert_resource(funnel)
             .insert_resource(intake)
@@ -137,10 +144,10 @@ impl Plugin for CorePlugin {
                 (
                     (receive::stamp, receive::receive).chain().in_set(IngressSystems::Receive),
                     receive::reap.in_set(IngressSystems::Reap),
-                    receive::flush.in_set(IngressSystems::Flush),
+                    (receive::flush, shed::shed).chain().in_set(IngressSystems::Flush),
                 ),
             )
-            .add_systems(Last, receive::flush.in_set(TickSystems::Flush));
+            .add_systems(Last, (receive::flush, shed::shed).chain().in_set(TickSystems::Flush));
         if self.runner && !app.is_plugin_added::<ScheduleRunnerPlugin>() {
             app.set_runner(run);
         }

@@ -3,5 +3,5 @@
 pub(crate) use atomic_waker::AtomicWaker;
 pub(crate) use std::sync::{
     Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicBool, Ordering},
 };

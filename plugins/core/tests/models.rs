@@ -3,20 +3,24 @@
 
 #![expect(dead_code, reason = "what each model needs of what is shared by all")]
 
-#[path = "../src/funnel/load.rs"]
-mod load;
 #[path = "../src/funnel/sleeper.rs"]
 mod sleeper;
 #[path = "models/sync.rs"]
 mod sync;
+#[path = "../src/budget/waiters.rs"]
+mod waiters;
 
 use self::{
-    load::Load,
     sleeper::Sleeper,
     sync::{AtomicUsize, model},
+    waiters::Waiters,
 };
 use loom::{future::block_on, sync::Arc, thread};
-use std::{future::poll_fn, sync::atomic::Ordering::SeqCst};
+use std::{
+    future::poll_fn,
+    sync::atomic::Ordering::SeqCst,
+    task::{Context, Poll},
+};
 
 #[test]
 fn a_reader_that_waits_for_room_is_woken_when_there_is() {
@@ -35,7 +39,7 @@ fn a_reader_that_waits_for_room_is_woken_when_there_is() {
         reader.join().unwrap();
         load.give_back(1);
         // Had anything been counted twice, or not at all, there were none or too much.
-        assert!(is_room(&load) && !is_room_with(&load, 2) && is_room_with(&load, 1));
+        assert!(load.is_room() && !is_room_with(&load, 2) && is_room_with(&load, 1));
     });
 }
 
@@ -54,7 +58,7 @@ fn all_readers_that_wait_for_room_are_woken_however_fast_others_fill_it() {
         });
         load.give_back(1);
         readers.into_iter().for_each(|reader| reader.join().unwrap());
-        assert!(is_room(&load));
+        assert!(load.is_room());
     });
 }
 
@@ -74,6 +78,36 @@ fn a_world_that_sleeps_is_woken_by_what_is_sent() {
         senders.into_iter().for_each(|sender| sender.join().unwrap());
         assert!(queue.is_empty());
     });
+}
+
+/// The budget, of one kind of bytes.
+struct Load {
+    limit: usize,
+    held: AtomicUsize,
+    waiters: Waiters,
+}
+
+impl Load {
+    fn new(limit: usize) -> Self {
+        Self { limit, held: AtomicUsize::new(0), waiters: Waiters::new() }
+    }
+
+    fn add(&self, load: usize) {
+        self.held.fetch_add(load, SeqCst);
+    }
+
+    fn is_room(&self) -> bool {
+        self.held.load(SeqCst) < self.limit
+    }
+
+    fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.waiters.poll(context, || self.is_room())
+    }
+
+    fn give_back(&self, load: usize) {
+        self.held.fetch_sub(load, SeqCst);
+        self.waiters.ease(|| self.is_room());
+    }
 }
 
 /// The funnel, with a number for crossbeam's channel: what was sent is seen by who looks after it, and whoever sends
@@ -100,14 +134,10 @@ impl Queue {
     }
 }
 
-fn is_room(load: &Load) -> bool {
-    block_on(poll_fn(|context| std::task::Poll::Ready(load.poll_room(context).is_ready())))
-}
-
 /// Whether there is room while this is in the queue too.
 fn is_room_with(load: &Load, more: usize) -> bool {
     load.add(more);
-    let is_room = is_room(load);
+    let is_room = load.is_room();
     load.give_back(more);
     is_room
 }

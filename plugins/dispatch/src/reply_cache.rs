@@ -4,9 +4,9 @@ mod answers;
 
 use crate::Speaks;
 use answers::Answers;
-use bevy_ecs::{entity::EntityHash, prelude::*};
+use bevy_ecs::{entity::EntityHash, lifecycle::HookContext, prelude::*, world::DeferredWorld};
 use bevy_platform::collections::{HashMap, hash_map::Entry};
-use portcullis_core::BoundTo;
+use portcullis_core::{BoundTo, Budget, Charge, Holding, Shortage};
 use std::fmt;
 
 /// How many answers a session keeps, and how many requests of it may be on their way.
@@ -15,7 +15,8 @@ pub struct ReplyLimits {
     /// When twice as many answers are kept, the older half goes: so between this and twice as many of the latest are
     /// there. Default 128, as skynet's `expired_number`. 0 keeps none.
     pub expired_number: usize,
-    /// Bytes of answers, frames whole. Beyond it the oldest go, whatever their number; the latest always stays. One that is
+    /// Bytes of answers, frames whole. Beyond it the oldest go, whatever their number; the latest always stays, as far as the
+    /// server's budget allows. One that is
     /// sent again lies there twice, until the older copy goes. Default 256 KiB: 128 answers of 2 KiB.
     pub max_bytes: usize,
     /// Requests that are not answered yet, over whatever connections they came; more are refused with
@@ -46,6 +47,11 @@ impl Default for ReplyLimits {
 /// the dispatcher turn away is not: such a request has not been let in, and may be tried again. One that had been let in
 /// before gets its answer, though they refuse it when it comes again; where they drop it, nothing comes of that.
 ///
+/// What is kept is charged to the server's [`Budget`](portcullis_core::Budget), of which answers may have half, and nothing
+/// more while newcomers have to wait. Then a cache grows no more: an answer takes the place of its own oldest, and is not
+/// kept at all where it is longer than all of them. It is [counted](portcullis_core::Shortage::Unkept), and what was
+/// dropped is as if it were too old.
+///
 /// Notifies are not kept. A client that comes back over another protocol begins anew, for it could not read what was
 /// written for the first. Connections that are bound to a session at the same time share its ids.
 ///
@@ -62,6 +68,7 @@ impl Default for ReplyLimits {
 /// assert_eq!(world.get::<ReplyCache>(session).unwrap().version(), 1);
 /// ```
 #[derive(Component)]
+#[component(on_insert = charge)]
 pub struct ReplyCache {
     limits: ReplyLimits,
     answers: Answers,
@@ -79,6 +86,8 @@ pub struct ReplyCache {
     version: u32,
     speaks: Option<Speaks>,
     forgotten: Forgotten,
+    /// For the answers; none where there is no budget.
+    charge: Option<Charge>,
 }
 
 /// The highest ids whose answers were dropped.
@@ -143,6 +152,7 @@ impl ReplyCache {
             version: 0,
             speaks: None,
             forgotten: Forgotten::default(),
+            charge: None,
         }
     }
 
@@ -161,6 +171,11 @@ impl ReplyCache {
         self.answers.bytes()
     }
 
+    /// Bytes of memory that the answers take, as they are charged to the server's [`Budget`](portcullis_core::Budget).
+    pub fn held(&self) -> usize {
+        self.charge.as_ref().map_or(0, Charge::bytes)
+    }
+
     /// Requests that are not answered yet.
     pub fn running(&self) -> usize {
         self.running.len() + usize::from(self.current.is_some())
@@ -174,8 +189,7 @@ impl ReplyCache {
     /// Forgets all: the session goes on with another client, which counts its requests from the beginning. The answers to
     /// what is running go to the connections that asked, as far as they are open.
     pub fn clear(&mut self) {
-        let (version, runs) = (self.version, self.runs);
-        *self = Self { version, runs, ..Self::new(self.limits) };
+        self.reset(None);
     }
 
     /// A connection was bound.
@@ -188,6 +202,7 @@ impl ReplyCache {
     pub(crate) fn shrink(&mut self) {
         self.answers.shrink();
         self.running.shrink_to_fit();
+        self.account();
     }
 
     /// A request's turn has come.
@@ -329,17 +344,54 @@ impl ReplyCache {
             places = expired_number - 1;
         }
         let bytes = max_bytes.saturating_sub(frame.len());
+        self.trim(places, bytes);
+        let growth = self.answers.growth(frame.len());
+        if growth > 0
+            && let Some(charge) = &self.charge
+            && !charge.budget().may_keep(growth)
+        {
+            charge.budget().add(Shortage::Unkept);
+            let Some((places, bytes)) = self.answers.room_for(frame.len()) else {
+                return self.forgotten.add(id, version == self.version);
+            };
+            self.trim(places, bytes);
+        }
+        self.answers.push(id, version, frame);
+        self.account();
+    }
+
+    /// Drops the oldest until there are so many places, and bytes, at most.
+    fn trim(&mut self, places: usize, bytes: usize) {
         if self.answers.places() > places || self.answers.bytes() > bytes {
             let (now, forgotten) = (self.version, &mut self.forgotten);
             self.answers.trim(places, bytes, |id, version| forgotten.add(id, version == now));
         }
-        self.answers.push(id, version, frame);
+    }
+
+    /// Charges what the answers take now.
+    fn account(&mut self) {
+        if let Some(charge) = &mut self.charge {
+            charge.set(self.answers.allocated());
+        }
     }
 
     /// What is running goes on, and is not known any more.
     fn begin_anew(&mut self, speaks: Speaks) {
-        let (version, runs) = (self.version, self.runs);
-        *self = Self { version, runs, speaks: Some(speaks), ..Self::new(self.limits) };
+        self.reset(Some(speaks));
+    }
+
+    fn reset(&mut self, speaks: Option<Speaks>) {
+        let (version, runs, charge) = (self.version, self.runs, self.charge.take());
+        *self = Self { version, runs, speaks, charge, ..Self::new(self.limits) };
+        self.account();
+    }
+}
+
+fn charge(mut world: DeferredWorld, context: HookContext) {
+    let Some(budget) = world.get_resource::<Budget>().cloned() else { return };
+    if let Some(mut cache) = world.get_mut::<ReplyCache>(context.entity) {
+        cache.charge = Some(Charge::new(&budget, Holding::Kept));
+        cache.account();
     }
 }
 
@@ -382,6 +434,8 @@ pub(crate) fn unbound(
     }
 }
 
+#[cfg(test)]
+mod budget;
 #[cfg(test)]
 mod original;
 #[cfg(test)]

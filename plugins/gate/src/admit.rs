@@ -1,16 +1,18 @@
 //! The decision about each new connection.
 
 use crate::{
-    AdmitOnly, DenyList, MaxClients, MaxConnections, PerAddressLimit, PreLoginBudget, Refusal, Refusals,
-    Refused, Untrusted,
+    AcceptRates, AdmitOnly, DenyList, MaxClients, MaxConnections, PerAddressLimit, PreLoginBudget, Refusal,
+    Refusals, Refused, Untrusted,
     budget::DefaultBudget,
     places::{Place, Places, neighbourhood},
+    rates::Newcomers,
 };
 use bevy_ecs::prelude::*;
 use portcullis_core::{
-    AcceptedBy, Admitted, Arriving, Cause, Close, Closing, Connection, Draining, InboundLimit, MaxFrame,
-    Opened,
+    AcceptedBy, Admitted, Arriving, Cause, Clock, Close, Closing, Connection, Draining, InboundLimit,
+    MaxFrame, Opened,
 };
+use std::net::IpAddr;
 
 /// One after another, in the order they were accepted: each admission is complete, with all that observers of
 /// [`Opened`] asked for, before the next is looked at.
@@ -21,13 +23,16 @@ pub(crate) fn admit(world: &mut World, admitted: &mut QueryState<(), With<Admitt
     for entity in std::mem::take(&mut world.resource_mut::<Arriving>().0) {
         let open = admitted.iter(world).len();
         let Some(newcomer) = Newcomer::find(world, entity) else { continue };
-        match newcomer.refusal(world, open) {
+        let peer = newcomer.connection.peer;
+        let refusal = newcomer.refusal(world, open);
+        let bundle = (Admitted, newcomer.place(), newcomer.untrusted(world));
+        // Last, for it counts those who would be let in.
+        match refusal.or_else(|| too_fast(world, peer.ip())) {
             Some(why) => {
-                tracing::debug!(connection = %entity, peer = %newcomer.connection.peer, %why, "refused");
+                tracing::debug!(connection = %entity, %peer, %why, "refused");
                 refuse(world, entity, why);
             }
             None => {
-                let bundle = (Admitted, newcomer.place(), newcomer.untrusted(world));
                 world.entity_mut(entity).insert(bundle);
                 // As a command: should an observer panic, the error handler hears of it and the next are admitted.
                 world.commands().trigger(Opened { entity });
@@ -35,6 +40,12 @@ pub(crate) fn admit(world: &mut World, admitted: &mut QueryState<(), With<Admitt
             }
         }
     }
+}
+
+fn too_fast(world: &mut World, address: IpAddr) -> Option<Refusal> {
+    let (rates, now) = (*world.resource::<AcceptRates>(), world.resource::<Clock>().now());
+    let admitted = world.resource_mut::<Newcomers>().admit(&rates, address, now);
+    (!admitted).then_some(Refusal::TooFast)
 }
 
 fn refuse(world: &mut World, entity: Entity, why: Refusal) {

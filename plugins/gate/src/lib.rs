@@ -7,11 +7,12 @@
 //!
 //! **What it adds**
 //! - Caps: [`MaxConnections`] for the server, [`MaxClients`] beside a listener, [`PerAddressLimit`]. Counts are exact:
-//!   a connection takes its place from admission until its socket is gone.
+//!   a connection takes its place from admission until its socket is gone. [`AcceptRates`] bound how fast they come.
 //! - The [`DenyList`] of addresses and networks, and [`Deny`], which also closes who is already in. [`AdmitOnly`], beside
 //!   a listener that is not ready for everybody.
 //! - Budgets: until a connection is trusted it is [`Untrusted`] and lives on a [`PreLoginBudget`]. It is trusted when
 //!   it is forwarded to an agent, when it is [authenticated](portcullis_core::Authenticated), or by [`Trust`].
+//! - The limit of what is held for all peers together ([`Budget`](portcullis_core::Budget)), where it is set here.
 //! - Requests for listeners: [`PauseListener`], [`ResumeListener`], [`CloseListener`]. One is opened by spawning a
 //!   [`Listener`](portcullis_net::Listener).
 //! - [`Refusals`]: how many were refused, and why.
@@ -50,6 +51,7 @@ mod deny;
 mod listeners;
 mod networks;
 mod places;
+mod rates;
 mod refusal;
 
 pub use admit_only::AdmitOnly;
@@ -59,11 +61,12 @@ pub use deny::{Deny, DenyList};
 pub use listeners::{CloseListener, PauseListener, ResumeListener};
 pub use networks::{InvalidNetwork, Networks, parse_network};
 pub use places::neighbourhood;
+pub use rates::{AcceptRate, AcceptRates};
 pub use refusal::{Refusal, Refusals, Refused};
 
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::*;
-use portcullis_core::{Ingress, IngressSystems};
+use portcullis_core::{Budget, Ingress, IngressSystems};
 
 /// Decides about each new connection. Its fields are the server's defaults; the resources and components they become
 /// can be changed while the server runs.
@@ -73,6 +76,11 @@ pub struct GatePlugin {
     pub max_connections: MaxConnections,
     /// Connections of one address. Default 64, loopback excepted.
     pub per_address: PerAddressLimit,
+    /// How fast connections of one address and of one network are let in. Default: 10 and 50 a second, loopback excepted.
+    pub rates: AcceptRates,
+    /// Bytes the server may hold for all peers together: the limit of the [`Budget`]. Default: what the budget has, 1 GiB
+    /// unless somebody has set it.
+    pub budget: Option<usize>,
     /// What a connection may use before it is trusted. Default: frames of 4 KiB, 16 KiB held.
     pub before_login: PreLoginBudget,
     /// Who is not let in. Default: nobody is kept out.
@@ -81,8 +89,14 @@ pub struct GatePlugin {
 
 impl Plugin for GatePlugin {
     fn build(&self, app: &mut App) {
+        app.init_resource::<Budget>();
+        if let Some(limit) = self.budget {
+            app.world().resource::<Budget>().set_limit(limit);
+        }
         app.insert_resource(self.max_connections)
             .insert_resource(self.per_address)
+            .insert_resource(self.rates)
+            .init_resource::<rates::Newcomers>()
             .insert_resource(budget::DefaultBudget(self.before_login))
             .insert_resource(self.deny.clone())
             .init_resource::<places::Places>()

@@ -19,17 +19,20 @@ pub enum Refusal {
     ListenerFull,
     /// The address has as many.
     AddressLimit,
+    /// Its address, or its network, [comes too fast](crate::AcceptRates).
+    TooFast,
 }
 
 impl Refusal {
     /// All reasons, in the order they are looked at.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ShuttingDown,
         Self::Denied,
         Self::NotReady,
         Self::Full,
         Self::ListenerFull,
         Self::AddressLimit,
+        Self::TooFast,
     ];
 
     /// A stable label: lower case, words joined by `_`.
@@ -41,6 +44,7 @@ impl Refusal {
             Self::Full => "full",
             Self::ListenerFull => "listener_full",
             Self::AddressLimit => "address_limit",
+            Self::TooFast => "too_fast",
         }
     }
 }

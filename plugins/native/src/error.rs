@@ -111,6 +111,7 @@ impl ClientError {
                         | Cause::HeartbeatTimeout
                         | Cause::LoginTimeout
                         | Cause::SlowConsumer
+                        | Cause::Shed
                         | Cause::WriteStalled
                         | Cause::TlsFailed
                         | Cause::Refused

@@ -34,7 +34,11 @@ impl Acceptor {
             let mut changed = pin!(self.control.switch.changed());
             let accepted = poll_fn(|context| match changed.as_mut().poll(context) {
                 Poll::Ready(()) => Poll::Ready(None),
-                Poll::Pending => self.socket.poll_accept(context).map(Some),
+                // Looked at here, for a newcomer may come long after it was looked at last.
+                Poll::Pending => match self.funnel.budget().poll_newcomers(context) {
+                    Poll::Ready(()) => self.socket.poll_accept(context).map(Some),
+                    Poll::Pending => Poll::Pending,
+                },
             });
             let Some(accepted) = accepted.await else { continue };
             match accepted {

@@ -4,7 +4,9 @@
 //! back what exceeds its window; reading stops while the world is behind.
 
 use bevy_ecs::prelude::*;
-use portcullis_core::{Assembler, Cause, FIRST_WARNING, Framing, Funnel, Inbound, Line, Link, Opening};
+use portcullis_core::{
+    Assembler, Cause, Charge, FIRST_WARNING, Framing, Funnel, Holding, Inbound, Line, Link, Opening, Shortage,
+};
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -28,7 +30,7 @@ pub fn connect(funnel: &Funnel, listener: Entity, framing: Framing, peer: Socket
     let shared = Arc::new(Shared {
         connection,
         funnel: funnel.clone(),
-        state: Mutex::new(State { assembler: Assembler::new(framing), window: WINDOW, ..State::default() }),
+        state: Mutex::new(State::new(funnel, framing)),
     });
     funnel.send(Inbound::Opened(Box::new(Opening {
         connection,
@@ -106,6 +108,8 @@ struct Shared {
 
 #[derive(Debug)]
 struct State {
+    outgoing: Charge,
+    incomplete: Charge,
     assembler: Assembler,
     to_server: Vec<u8>,
     to_client: Vec<u8>,
@@ -122,14 +126,16 @@ struct State {
     max_held: usize,
 }
 
-impl Default for State {
-    fn default() -> Self {
+impl State {
+    fn new(funnel: &Funnel, framing: Framing) -> Self {
         Self {
-            assembler: Assembler::new(Framing::BE16),
+            outgoing: Charge::new(funnel.budget(), Holding::Outgoing),
+            incomplete: Charge::new(funnel.budget(), Holding::Incomplete),
+            assembler: Assembler::new(framing),
             to_server: Vec::new(),
             to_client: Vec::new(),
             backlog: Vec::new(),
-            window: 0,
+            window: WINDOW,
             started: false,
             ended: false,
             told: false,
@@ -140,6 +146,10 @@ impl Default for State {
             max_frame: 0,
             max_held: 0,
         }
+    }
+
+    fn backlog_size(&self) -> usize {
+        if self.backlog.is_empty() { 0 } else { self.backlog.capacity() }
     }
 }
 
@@ -164,6 +174,7 @@ impl Shared {
             let rest = state.to_server.split_off(state.max_held.min(state.to_server.len()));
             let read = std::mem::replace(&mut state.to_server, rest);
             let (frames, result) = state.assembler.feed(&read, state.max_frame);
+            state.incomplete.set(state.assembler.allocated());
             if !frames.is_empty() {
                 state.undelivered.0 += frames.len();
                 state.undelivered.1 += frames.byte_len();
@@ -183,12 +194,16 @@ impl Shared {
 
     fn finish(&self, state: &mut State, cause: Cause) {
         if !std::mem::replace(&mut state.closed, true) {
+            // What can still be read is the client's.
+            state.outgoing.set(0);
+            state.incomplete.set(0);
             self.funnel.send(Inbound::Closed { connection: self.connection, cause });
         }
     }
 
     /// The client took all.
     fn drained(&self, state: &mut State) {
+        state.outgoing.set(0);
         if std::mem::take(&mut state.warned) && !state.closed {
             self.funnel.send(Inbound::Drained { connection: self.connection });
         }
@@ -216,6 +231,12 @@ impl Line for Shared {
         state.to_client.extend(bytes.drain(..taken));
         state.backlog.append(bytes);
         state.warned |= state.backlog.len() >= FIRST_WARNING;
+        let held = state.backlog_size();
+        if state.outgoing.try_set(held).is_err() {
+            state.outgoing.budget().add(Shortage::Overrun);
+            state.backlog = Vec::new();
+            self.finish(&mut state, Cause::Shed);
+        }
         state.backlog.len()
     }
 
@@ -235,9 +256,13 @@ impl Line for Shared {
     fn close(&self, flush_within: Duration, _: u16) {
         let mut state = self.state();
         if *state.close.get_or_insert(flush_within) == Duration::ZERO {
-            state.backlog.clear();
+            state.backlog = Vec::new();
         }
         // There is no timer here: what is queued can still be read.
         self.finish(&mut state, Cause::Requested);
+    }
+    fn held(&self) -> usize {
+        let state = self.state();
+        state.outgoing.bytes() + state.incomplete.bytes()
     }
 }

@@ -8,7 +8,9 @@ use crate::{
     tcp::TcpLine,
 };
 use bevy_ecs::prelude::*;
-use portcullis_core::{Cause, FIRST_WARNING, FLUSH_BEFORE_CLOSE, Funnel, Inbound, Line, Link, Opening};
+use portcullis_core::{
+    Cause, Charge, FIRST_WARNING, FLUSH_BEFORE_CLOSE, Funnel, Holding, Inbound, Line, Link, Opening,
+};
 use std::{
     cell::RefCell,
     future::Future,
@@ -31,6 +33,8 @@ const WRITE_STALL: Duration = Duration::from_secs(10);
 const READ_SIZE: usize = 64 * 1024;
 /// What one read takes while the world knows nothing of the socket: more than a greeting has no use yet.
 const UNTOLD_READ_SIZE: usize = 4 * 1024;
+/// What a TLS session is taken to hold, in bytes: a record that is not complete, and its own state. It does not say.
+const TLS_SESSION: usize = 16 * 1024;
 /// Reads in one turn, so that what never becomes a frame starves nobody: fragments, pings, a slow frame.
 const READS_PER_TURN: usize = 8;
 
@@ -58,7 +62,7 @@ pub(crate) fn serve(socket: TcpStream, peer: SocketAddr, terms: &Arc<Terms>, fun
     let (reader, writer) = socket.into_split();
     let mut task = Serve {
         reader,
-        line: TcpLine::new(writer, lanes.next(), session, terms.reads_http()),
+        line: TcpLine::new(funnel.budget(), writer, lanes.next(), session, terms.reads_http()),
         connection: Entity::PLACEHOLDER,
         funnel: funnel.clone(),
         inlet: terms.inlet(),
@@ -66,8 +70,10 @@ pub(crate) fn serve(socket: TcpStream, peer: SocketAddr, terms: &Arc<Terms>, fun
         reading: Reading::Frames,
         greeting: None,
         early: None,
+        incomplete: Charge::new(funnel.budget(), Holding::Incomplete),
         timer: None,
     };
+    task.account();
     let untold = Untold { peer, local, opened_at: funnel.now(), _room: room };
     let mut greeting =
         Box::new(Greeting { terms: Arc::clone(terms), deadline: None, proxy: None, untold: None });
@@ -95,6 +101,8 @@ struct Serve {
     greeting: Option<Box<Greeting>>,
     /// What was read together with a greeting that told whom the socket speaks for, until the world starts it.
     early: Option<Early>,
+    /// For what is held of the peer's words until there is more of them.
+    incomplete: Charge,
     /// Runs only while the peer owes us something.
     timer: Option<Timer>,
 }
@@ -124,8 +132,8 @@ struct Timer {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Awaited {
-    /// That the peer takes something of these unsent bytes.
-    Write(usize),
+    /// That the peer takes more than these bytes, however many are queued meanwhile.
+    Write(u64),
     /// That all is sent and the peer closes too.
     Close,
 }
@@ -161,11 +169,11 @@ impl Serve {
         }
         self.line.bell.answer();
         self.line.part(self.owes_answer());
-        let (queued, close) = match self.write(context) {
+        let (queued, taken, close) = match self.write(context) {
             Poll::Ready(cause) => return Poll::Ready(cause),
             Poll::Pending => {
                 let sending = self.line.sending();
-                (sending.queued(), sending.close)
+                (sending.queued(), sending.taken(), sending.close)
             }
         };
         if let Some(within) = close {
@@ -182,7 +190,7 @@ impl Serve {
                 }
             }
         }
-        self.watch(context, queued, close)
+        self.watch(context, (queued > 0).then_some(taken), close)
     }
 
     /// Ready when the socket failed, or has nothing more to say after we have not either.
@@ -202,6 +210,7 @@ impl Serve {
                             Early::AsReceived(bytes) => self.take(&bytes),
                             Early::Decrypted(bytes) => self.deliver(&bytes),
                         }
+                        self.account();
                         continue;
                     }
                 }
@@ -230,6 +239,7 @@ impl Serve {
             let read = buffer.filled();
             if self.reading == Reading::Frames && !read.is_empty() {
                 self.take(read);
+                self.account();
             }
             Poll::Ready(Ok(read.len()))
         })
@@ -243,6 +253,22 @@ impl Serve {
             self.decrypt(bytes);
         } else {
             self.deliver(bytes);
+        }
+    }
+
+    /// Charges what is held of something incomplete.
+    fn account(&mut self) {
+        let early = match &self.early {
+            Some(Early::AsReceived(bytes) | Early::Decrypted(bytes)) => bytes.capacity(),
+            None => 0,
+        };
+        let proxy = self.greeting.as_ref().and_then(|greeting| greeting.proxy.as_ref());
+        let proxy = proxy.map_or(0, ProxyHeader::allocated);
+        let session = if self.encrypted { TLS_SESSION } else { 0 };
+        let held = self.inlet.allocated() + early + proxy + session;
+        if held != self.incomplete.bytes() {
+            self.incomplete.set(held);
+            self.line.incomplete.store(held, Ordering::Relaxed);
         }
     }
 
@@ -412,8 +438,9 @@ impl Serve {
         loop {
             let mut sending = self.line.sending();
             self.line.write_some(&mut sending);
-            if sending.failed {
-                return Poll::Ready(Cause::Reset);
+            sending.tidy();
+            if let Some(cause) = sending.failed {
+                return Poll::Ready(cause);
             }
             if sending.queued() == 0 {
                 if std::mem::take(&mut sending.warned) {
@@ -430,26 +457,25 @@ impl Serve {
     }
 
     /// Keeps the one timer that fits the state. Ready when its time is up.
-    fn watch(&mut self, context: &mut Context<'_>, queued: usize, close: Option<Duration>) -> Poll<Cause> {
-        let (awaited, within) = match close {
-            Some(within) => (Awaited::Close, within),
-            None if queued > 0 => (Awaited::Write(queued), WRITE_STALL),
-            None => {
+    fn watch(
+        &mut self,
+        context: &mut Context<'_>,
+        behind: Option<u64>,
+        close: Option<Duration>,
+    ) -> Poll<Cause> {
+        let (awaited, within) = match (close, behind) {
+            (Some(within), _) => (Awaited::Close, within),
+            (None, Some(taken)) => (Awaited::Write(taken), WRITE_STALL),
+            (None, None) => {
                 self.timer = None;
                 return Poll::Pending;
             }
         };
         let timer = match &mut self.timer {
             Some(timer) if timer.awaited == awaited => timer,
-            Some(timer) if shrinks_not(timer.awaited, awaited) => timer,
             slot => slot.insert(Timer { sleep: Box::pin(sleep_until(Instant::now() + within)), awaited }),
         };
         ready!(timer.sleep.as_mut().poll(context));
         Poll::Ready(if awaited == Awaited::Close { Cause::Requested } else { Cause::WriteStalled })
     }
-}
-
-/// More was queued while nothing was taken: the clock runs on.
-fn shrinks_not(before: Awaited, now: Awaited) -> bool {
-    matches!((before, now), (Awaited::Write(before), Awaited::Write(now)) if now >= before)
 }

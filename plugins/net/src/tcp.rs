@@ -9,7 +9,7 @@ use crate::{
     inlet::{http, websocket},
     tls::{Opened, Session},
 };
-use portcullis_core::{FIRST_WARNING, Line};
+use portcullis_core::{Budget, Cause, Charge, FIRST_WARNING, Holding, Line, OverBudget, Shortage};
 use std::{
     fmt, io,
     sync::{
@@ -19,6 +19,10 @@ use std::{
     time::Duration,
 };
 use tokio::net::tcp::OwnedWriteHalf;
+
+/// A buffer larger than this is given back when all of it is sent: of ten thousand peers that have caught up, none has to
+/// keep the room it once took.
+const IDLE_BUFFER: usize = 4 * 1024;
 
 /// What the world and the task share.
 pub(crate) struct TcpLine {
@@ -30,12 +34,15 @@ pub(crate) struct TcpLine {
     /// Is rung when the task has to look at `sending`.
     pub(crate) bell: Bell,
     pub(crate) undelivered: Undelivered,
+    /// Bytes the task holds of something incomplete.
+    pub(crate) incomplete: AtomicUsize,
     pub(crate) max_frame: AtomicUsize,
 }
 
-#[derive(Default)]
 pub(crate) struct Sending {
     backlog: Vec<u8>,
+    /// For the backlog, and what the session holds.
+    charge: Charge,
     /// Encrypts what goes into the backlog.
     session: Option<Box<Session>>,
     /// What the world says would not be understood: its transport is not known yet.
@@ -48,6 +55,8 @@ pub(crate) struct Sending {
     parted: bool,
     /// Bytes of the backlog that are sent already.
     sent: usize,
+    /// Bytes that were ever sent, to see whether the peer takes any.
+    taken: u64,
     /// The world was warned, and wants to hear when all is sent.
     pub(crate) warned: bool,
     /// The world asked for the close: how long the rest may take.
@@ -56,12 +65,77 @@ pub(crate) struct Sending {
     timed_out: bool,
     /// The world's word for it.
     asked_code: u16,
-    pub(crate) failed: bool,
+    /// The socket has failed, or was given up: nothing is sent any more.
+    pub(crate) failed: Option<Cause>,
 }
 
 impl Sending {
+    fn new(budget: &Budget, session: Option<Box<Session>>, muted: bool) -> Self {
+        Self {
+            backlog: Vec::new(),
+            charge: Charge::new(budget, Holding::Outgoing),
+            session,
+            muted,
+            is_websocket: false,
+            own_code: None,
+            parted: false,
+            sent: 0,
+            taken: 0,
+            warned: false,
+            close: None,
+            timed_out: false,
+            asked_code: 0,
+            failed: None,
+        }
+    }
+
+    /// Bytes of memory that are held for the peer to take. What an empty buffer keeps is little.
+    fn held(&self) -> usize {
+        let backlog = if self.queued() > 0 { self.backlog.capacity() } else { 0 };
+        backlog + self.session.as_ref().map_or(0, |session| session.allocated())
+    }
+
+    /// Charges what is held, whatever the budget says: of what a transport says by itself, which is little.
+    fn account(&mut self) {
+        self.charge.set(self.held());
+    }
+
+    /// Charges what is held of what the world says.
+    fn account_within_budget(&mut self) -> Result<(), OverBudget> {
+        self.charge.try_set(self.held())
+    }
+
+    /// Nothing of what is queued is sent any more.
+    fn drop_queued(&mut self) {
+        self.backlog = Vec::new();
+        self.sent = 0;
+        self.warned = false;
+        if let Some(session) = &mut self.session {
+            session.forget();
+        }
+        self.charge.set(0);
+    }
+
+    /// Whether nothing that is said from now on could be sent.
+    fn is_over(&self) -> bool {
+        self.failed.is_some() || self.parted || self.close == Some(Duration::ZERO)
+    }
+
+    /// Gives back what all that is sent has left.
+    pub(crate) fn tidy(&mut self) {
+        if self.queued() == 0 && self.backlog.capacity() > IDLE_BUFFER {
+            self.backlog = Vec::new();
+        }
+        self.account();
+    }
+
     pub(crate) fn queued(&self) -> usize {
         self.backlog.len() - self.sent
+    }
+
+    /// Bytes that were ever sent.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// What the peer has not taken of what the world said.
@@ -106,6 +180,7 @@ impl Sending {
 impl TcpLine {
     /// A line that encrypts what it sends when there is a session, and is deaf to the world while `muted`.
     pub(crate) fn new(
+        budget: &Budget,
         writer: OwnedWriteHalf,
         lane: Option<Arc<Lane<Arc<Self>>>>,
         session: Option<Box<Session>>,
@@ -115,9 +190,10 @@ impl TcpLine {
             writer,
             lane,
             this: this.clone(),
-            sending: Mutex::new(Sending { session, muted, ..Sending::default() }),
+            sending: Mutex::new(Sending::new(budget, session, muted)),
             bell: Bell::new(),
             undelivered: Undelivered::new(),
+            incomplete: AtomicUsize::new(0),
             max_frame: AtomicUsize::new(0),
         })
     }
@@ -130,7 +206,8 @@ impl TcpLine {
     pub(crate) fn write(&self) {
         let mut sending = self.sending();
         self.write_some(&mut sending);
-        if sending.queued() > 0 || sending.failed {
+        sending.tidy();
+        if sending.queued() > 0 || sending.failed.is_some() {
             drop(sending);
             self.bell.ring();
         }
@@ -139,9 +216,10 @@ impl TcpLine {
     /// Sends what the transport itself has to say, before all that the world says from now on.
     pub(crate) fn say(&self, mut bytes: Vec<u8>) {
         let mut sending = self.sending();
-        if !sending.parted {
+        if !sending.is_over() {
             sending.put(&mut bytes);
             self.write_some(&mut sending);
+            sending.account();
         }
         self.bell.mark();
     }
@@ -157,6 +235,7 @@ impl TcpLine {
             self.write_some(&mut sending);
             self.bell.mark();
         }
+        sending.account();
         opened
     }
 
@@ -173,25 +252,41 @@ impl TcpLine {
     /// Queues the farewell if the world has asked for the close: an answer of HTTP, to a peer that we owe one, so that
     /// browsers and proxies see why.
     pub(crate) fn part(&self, owes_answer: bool) {
-        self.sending().part(owes_answer);
+        let mut sending = self.sending();
+        sending.part(owes_answer);
+        sending.account();
     }
 
     pub(crate) fn write_some(&self, sending: &mut Sending) {
-        while sending.queued() > 0 && !sending.failed {
+        while sending.queued() > 0 && sending.failed.is_none() {
             match self.writer.try_write(&sending.backlog[sending.sent..]) {
-                Ok(written) => sending.sent += written,
+                Ok(written) => {
+                    sending.sent += written;
+                    sending.taken = sending.taken.wrapping_add(written as u64);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => sending.failed = true,
+                Err(_) => sending.failed = Some(Cause::Reset),
             }
         }
-        if sending.queued() == 0 || sending.failed {
+        if sending.queued() == 0 || sending.failed.is_some() {
             sending.sent = 0;
             match &sending.session {
                 // Nobody has a use for it, as the world has for its own buffers.
                 Some(_) => sending.backlog = Vec::new(),
                 None => sending.backlog.clear(),
             }
+        } else if sending.sent >= FIRST_WARNING && sending.sent >= sending.queued() {
+            // A peer that is always a little behind would have us keep all it was ever sent.
+            sending.backlog = sending.backlog.split_off(sending.sent);
+            sending.sent = 0;
         }
+    }
+
+    /// Does not send what is queued, and ends the connection: there is no room to keep it.
+    fn overrun(&self, sending: &mut Sending) {
+        sending.charge.budget().add(Shortage::Overrun);
+        sending.drop_queued();
+        sending.failed = Some(Cause::Shed);
     }
 }
 
@@ -208,13 +303,15 @@ impl Line for TcpLine {
 
     fn send(&self, bytes: &mut Vec<u8>) -> usize {
         let mut sending = self.sending();
-        if sending.failed || sending.muted || sending.parted {
+        if sending.is_over() || sending.muted {
             bytes.clear();
             return 0;
         }
         sending.put(bytes);
         // An I/O thread writes it, unless so much waits that only the socket can tell what the peer takes.
         let lane = self.lane.as_ref().filter(|_| sending.queued() < FIRST_WARNING);
+        // The same holds where there is no room to keep it.
+        let lane = lane.filter(|_| sending.account_within_budget().is_ok());
         match lane {
             Some(lane) => {
                 if let Some(line) = self.this.upgrade() {
@@ -227,13 +324,16 @@ impl Line for TcpLine {
                     // Gives the buffer back to the world.
                     std::mem::swap(&mut sending.backlog, bytes);
                 }
+                if sending.account_within_budget().is_err() {
+                    self.overrun(&mut sending);
+                }
             }
         }
         let queued = sending.queued();
         let unsent = sending.unsent();
         sending.warned |= unsent >= FIRST_WARNING;
         // However little is left: nobody else will write it.
-        let stuck = sending.failed || (queued > 0 && lane.is_none());
+        let stuck = sending.failed.is_some() || (queued > 0 && lane.is_none());
         drop(sending);
         if stuck {
             self.bell.ring();
@@ -259,12 +359,19 @@ impl Line for TcpLine {
         }
         // The shorter time holds: an entity that goes while it closes ends the socket at once.
         sending.close = Some(sending.close.map_or(flush_within, |before| before.min(flush_within)));
+        if flush_within.is_zero() {
+            sending.drop_queued();
+        }
         drop(sending);
         self.bell.ring();
     }
 
     fn timed_out(&self) {
         self.sending().timed_out = true;
+    }
+
+    fn held(&self) -> usize {
+        self.sending().charge.bytes() + self.incomplete.load(Ordering::Relaxed)
     }
 
     fn established(&self) {

@@ -182,6 +182,16 @@ impl Session {
         self.waiting.len()
     }
 
+    /// Bytes of memory that they take.
+    pub(crate) fn allocated(&self) -> usize {
+        self.waiting.capacity()
+    }
+
+    /// Nothing of it is sent.
+    pub(crate) fn forget(&mut self) {
+        self.waiting = Vec::new();
+    }
+
     /// Decrypts what came, and appends what the session itself has to say. An alert is appended in case of an error.
     pub(crate) fn open(
         &mut self,

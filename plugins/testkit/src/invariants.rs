@@ -3,9 +3,9 @@
 use crate::{TestServer, errors, hub::Hub, pipe::Pipe, report::fail};
 use bevy_ecs::{entity::EntityHashMap, prelude::*};
 use portcullis_core::{
-    Agent, Arrivals, BelongsTo, Bindings, Cause, Close, Closing, Connection, Link, Outbox,
+    Agent, Arrivals, BelongsTo, Bindings, Budget, Cause, Close, Closing, Connection, Holding, Link, Outbox,
 };
-use portcullis_dispatch::{Packets, WaitingAnswers};
+use portcullis_dispatch::{Packets, ReplyCache, WaitingAnswers};
 use portcullis_session::{Lingering, Session};
 use std::time::Instant;
 
@@ -18,6 +18,8 @@ impl TestServer {
     /// - each agent belongs to someone who exists;
     /// - each session has a connection, or lingers no longer than it may;
     /// - what came was taken, and what was to be sent has left;
+    /// - of the server's [`Budget`] as much is used for kept answers as is kept, and nothing for peers once all connections
+    ///   are closed;
     /// - no request waits for a deferred answer once all connections are closed;
     /// - no system, observer or command has failed, but for the [errors](Self::errors) that were taken.
     ///
@@ -111,6 +113,7 @@ impl Hub {
         self.check_agents(&mut violations);
         self.check_sessions(&mut violations);
         self.check_leftovers(&mut violations);
+        self.check_budget(&mut violations);
         violations.extend(errors::all().into_iter().map(|error| format!("an error: {error}")));
         violations
     }
@@ -219,6 +222,26 @@ impl Hub {
         if connections.iter(world).len() == 0 && waiting > 0 {
             violations
                 .push(format!("{waiting} requests wait for a deferred answer, and nobody is connected"));
+        }
+    }
+    fn check_budget(&mut self, violations: &mut Vec<String>) {
+        let world = self.app.world_mut();
+        let budget = world.resource::<Budget>().clone();
+        let mut caches = world.query::<&ReplyCache>();
+        let kept: usize = caches.iter(world).map(ReplyCache::held).sum();
+        let charged = budget.held(Holding::Kept);
+        if charged != kept {
+            violations.push(format!("{kept} bytes of answers are kept, and {charged} are charged"));
+        }
+        let mut connections = world.query_filtered::<(), With<Connection>>();
+        if connections.iter(world).len() > 0 {
+            return;
+        }
+        for holding in [Holding::Outgoing, Holding::Incoming, Holding::Incomplete] {
+            let (bytes, label) = (budget.held(holding), holding.label());
+            if bytes > 0 {
+                violations.push(format!("{bytes} bytes are charged as {label}, and nobody is connected"));
+            }
         }
     }
 }

@@ -3,8 +3,8 @@
 use bevy_app::{App, Update};
 use bevy_ecs::prelude::*;
 use portcullis_core::{
-    Agent, BelongsTo, BoundTo, Clock, Closed, Closing, Connection, DirtyOutboxes, Ingress, IngressSystems,
-    Opened, Outboxes, Start, write_outbox,
+    Agent, BelongsTo, BoundTo, Budget, Charge, Clock, Closed, Closing, Connection, DirtyOutboxes, Holding,
+    Ingress, IngressSystems, Opened, Outboxes, Start, write_outbox,
 };
 use portcullis_dispatch::{
     AppDispatchExt, Defer, Deferred, PacketKind, Packets, Refusal, Request, Responder, Routes,
@@ -286,4 +286,22 @@ fn what_is_wrong_is_told_once() {
         assert!(complaint(|| server.check_invariants()).is_some());
     });
     assert_eq!(told, None);
+}
+
+#[test]
+fn bytes_that_stay_charged_when_everybody_is_gone_are_found() {
+    #[derive(Resource)]
+    struct Forgotten(#[expect(dead_code, reason = "it is to be held")] Charge);
+
+    for (holding, word) in [(Holding::Outgoing, "outgoing"), (Holding::Kept, "answers")] {
+        let told = complaint(|| {
+            impatient(move |app: &mut App| {
+                let mut charge = Charge::new(app.world().resource::<Budget>(), holding);
+                charge.set(17);
+                app.insert_resource(Forgotten(charge));
+            })
+            .connect();
+        });
+        assert!(told.is_some_and(|told| told.contains("17") && told.contains(word)));
+    }
 }

@@ -42,6 +42,37 @@ impl Answers {
         self.log.len()
     }
 
+    /// Bytes of memory they take.
+    pub(super) fn allocated(&self) -> usize {
+        self.log.capacity()
+            + self.ids.capacity() * size_of::<u64>()
+            + self.slots.capacity() * size_of::<Slot>()
+    }
+
+    /// Bytes of memory that one more of this length takes.
+    pub(super) fn growth(&self, length: usize) -> usize {
+        let log = match self.log.capacity() - self.log.len() < length {
+            true => self.log.len() + self.step(length) - self.log.capacity(),
+            false => 0,
+        };
+        // A deque doubles.
+        let doubled = |len: usize, capacity: usize| if len < capacity { 0 } else { capacity.max(4) };
+        log + doubled(self.ids.len(), self.ids.capacity()) * size_of::<u64>()
+            + doubled(self.slots.len(), self.slots.capacity()) * size_of::<Slot>()
+    }
+
+    /// How many places, and bytes, may be left so that one of this length takes no more memory; none where it must.
+    pub(super) fn room_for(&self, length: usize) -> Option<(usize, usize)> {
+        let places = self.ids.capacity().min(self.slots.capacity()).checked_sub(1)?;
+        Some((places, self.log.capacity().checked_sub(length)?))
+    }
+
+    /// By how much the log grows for an answer of this length: by little, for the whole ring is written to in turn, and
+    /// what of it lies unused only crowds out of the processor's caches what is used.
+    fn step(&self, length: usize) -> usize {
+        length.max(self.log.capacity() / 8)
+    }
+
     /// Where the answer of this id is.
     pub(super) fn find(&self, id: u64) -> Option<usize> {
         let live = |place: &usize| self.slots.get(*place).is_some_and(|slot| slot.live);
@@ -105,9 +136,7 @@ impl Answers {
 
     pub(super) fn push(&mut self, id: u64, version: u32, frame: &[u8]) {
         if self.log.capacity() - self.log.len() < frame.len() {
-            // By little: the whole ring is written to in turn, and what of it lies unused only crowds out of the processor's
-            // caches what is used.
-            self.log.reserve_exact(frame.len().max(self.log.capacity() / 8));
+            self.log.reserve_exact(self.step(frame.len()));
         }
         self.log.extend(frame);
         let end = self.dropped + self.log.len() as u64;

@@ -1,7 +1,9 @@
 use crate::server::Server;
 use bevy_ecs::prelude::*;
 use portcullis_core::{Admitted, Cause, Close};
-use portcullis_gate::{GatePlugin, MaxClients, MaxConnections, PerAddressLimit, Refusal, Refusals};
+use portcullis_gate::{
+    AcceptRates, GatePlugin, MaxClients, MaxConnections, PerAddressLimit, Refusal, Refusals,
+};
 
 fn admitted(server: &mut Server) -> usize {
     let world = server.world();
@@ -85,7 +87,7 @@ fn the_server_has_a_cap_over_all_listeners() {
 
 #[test]
 fn one_address_has_so_many_connections_and_no_more() {
-    let mut server = Server::new(GatePlugin::default());
+    let mut server = Server::new(GatePlugin { rates: AcceptRates::UNLIMITED, ..GatePlugin::default() });
     let listener = server.world().spawn_empty().id();
     let crowd: Vec<_> =
         (0..70).map(|i| server.connect(listener, &format!("192.0.2.1:{}", 1000 + i))).collect();

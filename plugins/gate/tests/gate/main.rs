@@ -6,6 +6,7 @@ mod budgets;
 mod caps;
 mod deny;
 mod listeners;
+mod rates;
 mod ready;
 mod refusals;
 mod server;

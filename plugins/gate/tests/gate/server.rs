@@ -9,6 +9,7 @@ use portcullis_net::memory::{MemorySocket, connect};
 pub struct Server {
     pub app: App,
     pub funnel: Funnel,
+    pub time: TimeSource,
 }
 
 /// The facts of one kind, in the order they were told.
@@ -18,9 +19,10 @@ pub struct Told<E>(pub Vec<E>);
 impl Server {
     pub fn new(gate: GatePlugin) -> Self {
         let mut app = App::new();
-        app.add_plugins((CorePlugin { time: TimeSource::manual(), runner: false }, gate));
+        let time = TimeSource::manual();
+        app.add_plugins((CorePlugin { time: time.clone(), runner: false }, gate));
         let funnel = app.world().resource::<Funnel>().clone();
-        let mut server = Self { app, funnel };
+        let mut server = Self { app, funnel, time };
         server.record::<Opened>();
         server.record::<Refused>();
         server

@@ -37,6 +37,11 @@ pub(crate) struct Reply {
 }
 
 impl Head {
+    /// Bytes of memory that an incomplete head takes.
+    pub(crate) fn allocated(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Takes bytes up to the end of the head, and gives how many it took, and the reply when the head is complete.
     pub(crate) fn feed(&mut self, input: &[u8], health_path: &str) -> (usize, Option<Reply>) {
         let before = self.bytes.len();

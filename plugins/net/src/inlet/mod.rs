@@ -93,6 +93,16 @@ impl Inlet {
         Self { framing, messages, stage }
     }
 
+    /// Bytes of memory that something incomplete takes.
+    pub(crate) fn allocated(&self) -> usize {
+        match &self.stage {
+            Stage::Stream(assembler) => assembler.allocated(),
+            Stage::Messages(messages) => messages.allocated(),
+            Stage::Head { head, .. } => head.allocated(),
+            Stage::Unknown { .. } | Stage::Over => 0,
+        }
+    }
+
     /// Takes bytes. When a [greeting](Fed::greeted) ends in them the rest is left, and to be fed again.
     pub(crate) fn feed(&mut self, input: &[u8], max_frame: usize) -> Fed {
         let mut fed = Fed { used: input.len(), ..Fed::default() };

@@ -27,6 +27,11 @@ pub(crate) struct Proxied {
 }
 
 impl ProxyHeader {
+    /// Bytes of memory that an incomplete header takes.
+    pub(crate) fn allocated(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Takes bytes up to the end of the header.
     pub(crate) fn feed(&mut self, input: &[u8]) -> Result<Option<Proxied>, End> {
         let before = self.bytes.len();

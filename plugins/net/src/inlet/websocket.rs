@@ -51,6 +51,11 @@ impl Joiner {
         Self { framing, takes, partial: Vec::new(), fragments: None }
     }
 
+    /// Bytes of memory that an incomplete message takes.
+    pub(crate) fn allocated(&self) -> usize {
+        self.partial.capacity() + self.fragments.as_ref().map_or(0, |fragments| fragments.joined.capacity())
+    }
+
     /// Takes what came. Frames before a mistake are still given.
     pub(crate) fn feed(&mut self, input: &[u8], max_frame: usize, fed: &mut Fed) -> Result<(), End> {
         let Fed { frames, answer: pongs, heard, .. } = fed;
