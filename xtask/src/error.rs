@@ -81,6 +81,22 @@ pub enum Error {
         /// The benches there are.
         known: String,
     },
+    /// What fuzzing needs is not there.
+    #[error(
+        "fuzzing needs a nightly toolchain and cargo-fuzz: `rustup toolchain install nightly && cargo install cargo-fuzz`"
+    )]
+    NoFuzz,
+    /// No fuzz target has this name.
+    #[error("no fuzz target is called `{name}`; there are: {known}")]
+    NoTarget {
+        /// The name asked for.
+        name: String,
+        /// The targets there are.
+        known: String,
+    },
+    /// Inputs were found that break their target; each is printed above.
+    #[error("{0} target(s) were broken by the inputs printed above; add each as a test where the fault is")]
+    Fuzz(usize),
     /// The check with skynet's client failed.
     #[error(transparent)]
     Skynet(#[from] crate::skynet::Error),

@@ -1,7 +1,8 @@
 //! The project's own commands, run as `cargo xtask <command>`.
 //!
 //! `cargo xtask test` is the one gate every change passes; the other commands are one of its steps alone
-//! (`dependencies`, `clients`, `browser`, `autobahn`), or too slow or too particular for every change (`bench`, `skynet`).
+//! (`dependencies`, `clients`, `browser`, `autobahn`), or too slow or too particular for every change (`bench`, `fuzz`,
+//! `skynet`).
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks by printing")]
 
@@ -12,6 +13,7 @@ mod clients;
 mod dependencies;
 mod documented;
 mod error;
+mod fuzz;
 mod layers;
 mod metadata;
 mod npm;
@@ -70,6 +72,14 @@ enum Command {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// Look for bytes that break a reader of them, with libFuzzer: needs a nightly toolchain and cargo-fuzz
+    Fuzz {
+        /// The one target to run; else all run, one after the other
+        target: Option<String>,
+        /// How long each target runs
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
     /// Run skynet's own example clients against the headless server and our own example
     Skynet {
         /// A built checkout of skynet
@@ -97,6 +107,7 @@ fn run(arguments: Arguments) -> Result<(), Error> {
         Command::Autobahn { performance, arguments } => autobahn::run(&project, performance, &arguments),
         Command::Browser => browser::install(&project),
         Command::Bench { name, arguments } => bench::run(&project, name.as_deref(), &arguments),
+        Command::Fuzz { target, seconds } => fuzz::run(&project, target.as_deref(), seconds),
         Command::Skynet { checkout, running: true, .. } => skynet::check_running(&checkout),
         Command::Skynet { checkout, arguments, .. } => skynet::check_ours(&project, &checkout, &arguments),
     }

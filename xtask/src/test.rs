@@ -11,6 +11,7 @@ use std::{
 use crate::{
     autobahn, browser, clients, dependencies,
     error::Error,
+    fuzz,
     project::{CargoLine, Project},
 };
 
@@ -45,6 +46,7 @@ fn steps(nextest: bool) -> Vec<Step> {
         Step { name: "client packages", work: Work::Clients },
         Step { name: "browser", work: Work::Browser },
         Step::cargo("tests", CargoLine::new(tests)),
+        Step::cargo("fuzz smoke", fuzz::smoke()),
         Step { name: "WebSocket conformance", work: Work::Autobahn },
         Step::cargo("doctests", CargoLine::new("test --workspace --all-features --locked --doc")),
         Step::cargo(

@@ -34,6 +34,9 @@
 
 mod acceptor;
 mod driver;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod greeting;
 mod inlet;
 mod listener;

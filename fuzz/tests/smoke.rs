@@ -1,0 +1,62 @@
+//! Every target takes its seeds, and damaged copies of them, the same each time.
+
+#![expect(clippy::unwrap_used, reason = "a test stops where its preparation fails")]
+
+use portcullis_fuzz::{
+    TARGETS,
+    bytes::{Random, damaged},
+    target,
+};
+use std::{collections::BTreeSet, fs, path::Path};
+
+/// Inputs for each target; a whole server is started for one, so of these there are fewer.
+const INPUTS: usize = 3000;
+const SERVERS: usize = 150;
+
+fn smoke(name: &str, inputs: usize) {
+    let target = target(name).unwrap();
+    let seeds = target.seeds();
+    assert!(!seeds.is_empty(), "{name} has nothing to begin with");
+    let mut random = Random(seeds.len() as u64);
+    (target.run)(&[]);
+    // The seeds themselves first, spread evenly where there are too many.
+    for seed in seeds.iter().step_by(1 + seeds.len() / inputs) {
+        (target.run)(seed);
+    }
+    for _ in seeds.len()..inputs {
+        (target.run)(&damaged(&seeds[random.below(seeds.len())], &mut random));
+    }
+}
+
+macro_rules! smoke {
+    ($($name:ident: $inputs:expr),+ $(,)?) => {
+        $(#[test]
+        fn $name() {
+            smoke(stringify!($name), $inputs);
+        })+
+
+        #[test]
+        fn every_target_has_a_smoke_test_and_a_program() {
+            let tested = BTreeSet::from([$(stringify!($name)),+]);
+            let known: BTreeSet<_> = TARGETS.iter().map(|target| target.name).collect();
+            assert_eq!(tested, known);
+            let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz_targets");
+            let programs = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+            let programs: BTreeSet<_> =
+                programs.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+            assert_eq!(programs, known.into_iter().map(str::to_owned).collect());
+        }
+    };
+}
+
+smoke! {
+    be16: INPUTS, le32: INPUTS, line: INPUTS, whole: INPUTS, pomelo_framing: INPUTS,
+    inlet: INPUTS, proxy_header: INPUTS,
+    sproto_unpack: INPUTS, sproto_decode: INPUTS, sproto_schema: INPUTS, sproto_rpc: INPUTS,
+    login_lines: INPUTS, msgserver_handshake: INPUTS, msgserver_message: INPUTS,
+    pomelo_package: INPUTS, pomelo_message: INPUTS, pomelo_protobuf: INPUTS, pomelo_schema: INPUTS,
+    pomelo_dictionary: INPUTS, pomelo_handshake: INPUTS, pomelo_inflate: INPUTS,
+    sysconn_message: INPUTS, sysconn_body: INPUTS, sysconn_inflate: INPUTS,
+    native_frame: INPUTS, native_body: INPUTS, native_client: INPUTS,
+    cuts: SERVERS, whole_server: SERVERS,
+}
