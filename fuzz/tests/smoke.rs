@@ -1,4 +1,6 @@
 //! Every target takes its seeds, and damaged copies of them, the same each time.
+//!
+//! Where there is no libFuzzer, `PORTCULLIS_FUZZ_ROUNDS=1000` makes it take so many times as many copies.
 
 #![expect(clippy::unwrap_used, reason = "a test stops where its preparation fails")]
 
@@ -7,7 +9,7 @@ use portcullis_fuzz::{
     bytes::{Random, damaged},
     target,
 };
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, env, fs, path::Path, thread};
 
 /// Inputs for each target; a whole server is started for one, so of these there are fewer.
 const INPUTS: usize = 3000;
@@ -18,13 +20,30 @@ fn smoke(name: &str, inputs: usize) {
     let seeds = target.seeds();
     assert!(!seeds.is_empty(), "{name} has nothing to begin with");
     let mut random = Random(seeds.len() as u64);
-    (target.run)(&[]);
+    let run = |input: &[u8]| {
+        let shown = Shown(input);
+        (target.run)(input);
+        drop(shown);
+    };
+    run(&[]);
     // The seeds themselves first, spread evenly where there are too many.
     for seed in seeds.iter().step_by(1 + seeds.len() / inputs) {
-        (target.run)(seed);
+        run(seed);
     }
-    for _ in seeds.len()..inputs {
-        (target.run)(&damaged(&seeds[random.below(seeds.len())], &mut random));
+    let rounds = env::var("PORTCULLIS_FUZZ_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(1);
+    for _ in seeds.len()..inputs * rounds {
+        run(&damaged(&seeds[random.below(seeds.len())], &mut random));
+    }
+}
+
+/// An input, which is shown when it breaks its target.
+struct Shown<'a>(&'a [u8]);
+
+impl Drop for Shown<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("the input is b\"{}\"", self.0.escape_ascii());
+        }
     }
 }
 

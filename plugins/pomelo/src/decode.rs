@@ -118,7 +118,7 @@ impl Decoder<'_, '_> {
             Bounds { body: max_frame.0, read: Some(data.len()), inflatable: &mut self.inflatable };
         for (start, end) in spans {
             // What follows an offence in the same read is not looked at.
-            if *state == PomeloState::Closed {
+            if state.is_over() {
                 break;
             }
             let package = data.get(start as usize..end as usize).unwrap_or_default();
@@ -163,7 +163,7 @@ impl Decoder<'_, '_> {
                     Ask::Bomb => {
                         tracing::debug!(%connection, "compressed bodies that inflate to far too much");
                         traffic.bad_requests += 1;
-                        *state = PomeloState::Closed;
+                        *state = state.broken();
                         self.offenders.0.push((connection, Cause::Malformed));
                     }
                     Ask::Nothing => {
@@ -174,7 +174,7 @@ impl Decoder<'_, '_> {
                 Err(cause) => {
                     tracing::debug!(%connection, "a package that the protocol does not allow");
                     traffic.bad_requests += 1;
-                    *state = PomeloState::Closed;
+                    *state = state.broken();
                     self.offenders.0.push((connection, cause));
                 }
             }

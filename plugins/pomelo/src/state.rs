@@ -21,7 +21,9 @@ pub enum PomeloState {
     WaitAck,
     /// It may ask.
     Working,
-    /// Its handshake was refused, or it broke the protocol. It is about to be closed.
+    /// It could ask, and broke the protocol: what it asked before is handled, and then it is closed.
+    Broken,
+    /// Its handshake was refused, or it broke the protocol in it. It is about to be closed.
     Closed,
 }
 
@@ -78,13 +80,16 @@ pub(crate) fn greet(
 
 /// Tells a peer that it was shown out, where it can understand that: a client that has not done its handshake cannot.
 ///
-/// As in Pomelo, whoever is kicked without a word is closed without a package; so is whoever misbehaved.
+/// As in Pomelo, whoever is kicked without a word is closed without a package; so is whoever misbehaved, unless it was
+/// kicked for what it asked before that.
 pub(crate) fn farewell(
     event: On<Add<Closing>>,
     connections: Query<(&PomeloState, &Closing)>,
     mut outboxes: Outboxes,
 ) {
-    let Ok((PomeloState::Working, closing)) = connections.get(event.entity) else { return };
+    let Ok((PomeloState::Working | PomeloState::Broken, closing)) = connections.get(event.entity) else {
+        return;
+    };
     let reason = match (closing.cause, &closing.reason) {
         (Cause::Kicked | Cause::Replaced | Cause::Shutdown | Cause::Requested, Some(reason)) => reason,
         (Cause::Replaced | Cause::Shutdown, None) => closing.cause.label(),
@@ -101,6 +106,18 @@ pub(crate) struct Offenders(pub(crate) Vec<(Entity, Cause)>);
 pub(crate) fn close_offenders(mut offenders: ResMut<Offenders>, mut commands: Commands) {
     for (entity, cause) in offenders.0.drain(..) {
         commands.trigger(Close::new(entity, cause));
+    }
+}
+
+impl PomeloState {
+    /// Whether what it sends is not looked at any more.
+    pub(crate) fn is_over(self) -> bool {
+        matches!(self, Self::Broken | Self::Closed)
+    }
+
+    /// What it is once it has broken the protocol.
+    pub(crate) fn broken(self) -> Self {
+        if self == Self::Working { Self::Broken } else { Self::Closed }
     }
 }
 

@@ -3,8 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where its preparation fails")]
 
 use bevy_app::App;
+use bevy_ecs::prelude::*;
 use flate2::{Compression, write::ZlibEncoder};
-use portcullis_core::Cause;
+use portcullis_core::{Cause, Kick};
 use portcullis_dispatch::{AppDispatchExt, Counters, Raw, Request};
 use portcullis_pomelo::{
     HANDSHAKE_ROUTE, PomeloListener, PomeloPlugin,
@@ -112,6 +113,25 @@ fn a_compressed_body_that_is_broken_costs_its_request_and_is_answered() {
     assert!(String::from_utf8_lossy(refused.body).contains("PIT-400"));
     let answered = message::read(&answered[package::HEAD..]).unwrap();
     assert_eq!((answered.id, answered.error), (2, false));
+}
+
+#[test]
+fn who_is_kicked_and_breaks_the_protocol_in_one_read_still_hears_why() {
+    let kick = |app: &mut App| {
+        app.add_handler("room.roomHandler.leave", |request: Request<()>, mut commands: Commands| {
+            commands.trigger(Kick::new(request.connection, "enough"));
+        });
+    };
+    let mut server = TestServer::new((game, kick));
+    let mut client = ready(&mut server, POMELO);
+    let mut leave = Vec::new();
+    let route = Route::Name("room.roomHandler.leave");
+    message::write_head(&mut leave, message::Kind::Notify, 0, route, false, false).unwrap();
+    leave.extend_from_slice(b"{}");
+    client.send_bytes(&[&package(Kind::Data, &leave)[..], b"\x09\0\0\0"].concat());
+    assert_eq!(next(&mut client), package(Kind::Kick, br#"{"reason":"enough"}"#));
+    client.expect_closed(Cause::Kicked);
+    client.expect_silence();
 }
 
 struct Odd;

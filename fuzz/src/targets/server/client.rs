@@ -40,7 +40,7 @@ impl Client {
                 [&(payload.len() as u16).to_be_bytes(), payload].concat()
             }
             Speaks::Login => [payload, b"\n"].concat(),
-            Speaks::Pomelo => data_package(package::Kind::Data, payload),
+            Speaks::Pomelo => package(package::Kind::Data, payload),
             Speaks::Sysconn => payload.to_vec(),
         };
         self.raw.send_bytes(&framed);
@@ -59,8 +59,8 @@ impl Client {
             }
             Speaks::Pomelo => {
                 let handshake = HANDSHAKES[name % HANDSHAKES.len()];
-                out.extend(data_package(package::Kind::Handshake, handshake.as_bytes()));
-                out.extend(data_package(package::Kind::HandshakeAck, b""));
+                self.raw.send_bytes(&package(package::Kind::Handshake, handshake.as_bytes()));
+                out = package(package::Kind::HandshakeAck, b"");
             }
             Speaks::Sysconn => {
                 let account = Some(NAMES[name % NAMES.len()].to_owned());
@@ -97,7 +97,7 @@ impl Client {
     }
 }
 
-fn data_package(kind: package::Kind, body: &[u8]) -> Vec<u8> {
+fn package(kind: package::Kind, body: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let written = package::write(&mut out, kind, |out| {
         out.extend_from_slice(body);
