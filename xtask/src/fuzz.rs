@@ -4,7 +4,7 @@
 //! every change run of them, `fuzz/tests/smoke.rs`, needs neither.
 
 use std::{
-    fs,
+    env, fs,
     io::{BufRead, BufReader},
     path::PathBuf,
     process::{Command, Stdio},
@@ -29,14 +29,17 @@ pub fn smoke() -> CargoLine {
     )
 }
 
+/// What clippy says of the targets. They are a workspace of their own, which ours does not see.
+pub fn clippy() -> CargoLine {
+    CargoLine::new(
+        "clippy --manifest-path fuzz/Cargo.toml --target-dir target --no-default-features --locked --all-targets -- -D warnings",
+    )
+}
+
 /// Runs all targets, or the one called `name`, each for so many seconds, and prints what came of them.
 pub fn run(project: &Project, name: Option<&str>, seconds: u64) -> Result<(), Error> {
     let names = names(project, name)?;
-    let is_there = Command::new("rustup")
-        .args(["run", "nightly", "cargo", "fuzz", "--version"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
+    let is_there = cargo_fuzz("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if !is_there.is_ok_and(|status| status.success()) {
         return Err(Error::NoFuzz);
     }
@@ -53,6 +56,18 @@ pub fn run(project: &Project, name: Option<&str>, seconds: u64) -> Result<(), Er
         0 => Ok(()),
         findings => Err(Error::Fuzz(findings)),
     }
+}
+
+/// `cargo fuzz` of the nightly toolchain, as if it were called by hand: build scripts that look at what cargo has told us of
+/// our own package would run anew each time, and with them half of the build.
+fn cargo_fuzz(subcommand: &str) -> Command {
+    let mut command = Command::new("rustup");
+    command.args(["run", "nightly", "cargo", "fuzz", subcommand]);
+    let ours = |name: &str| ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|start| name.starts_with(start));
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(ours)) {
+        command.env_remove(name);
+    }
+    command
 }
 
 fn names(project: &Project, wanted: Option<&str>) -> Result<Vec<String>, Error> {
@@ -73,8 +88,8 @@ fn names(project: &Project, wanted: Option<&str>) -> Result<Vec<String>, Error> 
 
 /// Runs one target. What libFuzzer says of its progress is not shown; the rest is.
 fn fuzz(project: &Project, name: &str, seconds: u64) -> Result<Figures, Error> {
-    let mut command = Command::new("rustup");
-    command.args(["run", "nightly", "cargo", "fuzz", "run", name, "--"]).args([
+    let mut command = cargo_fuzz("run");
+    command.args([name, "--"]).args([
         format!("-max_total_time={seconds}"),
         format!("-max_len={LONGEST}"),
         format!("-malloc_limit_mb={ALLOCATION}"),

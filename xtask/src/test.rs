@@ -38,6 +38,7 @@ fn steps(nextest: bool) -> Vec<Step> {
     };
     vec![
         Step::cargo("format", CargoLine::new("fmt --all --check")),
+        Step::cargo("format of fuzz", CargoLine::new("fmt --manifest-path fuzz/Cargo.toml --check")),
         Step { name: "dependencies", work: Work::Dependencies },
         Step::cargo(
             "clippy",
@@ -46,6 +47,7 @@ fn steps(nextest: bool) -> Vec<Step> {
         Step { name: "client packages", work: Work::Clients },
         Step { name: "browser", work: Work::Browser },
         Step::cargo("tests", CargoLine::new(tests)),
+        Step::cargo("clippy of fuzz", fuzz::clippy()),
         Step::cargo("fuzz smoke", fuzz::smoke()),
         Step { name: "WebSocket conformance", work: Work::Autobahn },
         Step::cargo("doctests", CargoLine::new("test --workspace --all-features --locked --doc")),

@@ -29,7 +29,7 @@ pub fn unpacking(data: &[u8]) {
     let limit = usize::from(limit) * 64;
     let mut raw = b"before".to_vec();
     match unpack(packed, &mut raw, limit) {
-        Ok(()) => assert!(raw.len() - 6 <= limit && (raw.len() - 6) % 8 == 0),
+        Ok(()) => assert!(raw.len() - 6 <= limit && (raw.len() - 6).is_multiple_of(8)),
         Err(_) => assert_eq!(raw, b"before", "after an error the buffer is as before"),
     }
     let (mut again, mut back) = (Vec::new(), Vec::new());
