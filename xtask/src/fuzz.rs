@@ -94,6 +94,8 @@ fn fuzz(project: &Project, name: &str, seconds: u64) -> Result<Figures, Error> {
         format!("-max_len={LONGEST}"),
         format!("-malloc_limit_mb={ALLOCATION}"),
         format!("-timeout={PATIENCE}"),
+        // To look for leaks after each input costs more than the input itself, where that is a whole server.
+        "-detect_leaks=0".to_owned(),
         "-print_final_stats=1".to_owned(),
     ]);
     let dictionary = project.root().join(format!("fuzz/dictionaries/{name}.dict"));
