@@ -12,7 +12,7 @@
 //!   a listener that is not ready for everybody.
 //! - Budgets: until a connection is trusted it is [`Untrusted`] and lives on a [`PreLoginBudget`]. It is trusted when
 //!   it is forwarded to an agent, when it is [authenticated](portcullis_core::Authenticated), or by [`Trust`].
-//! - The limit of what is held for all peers together ([`Budget`](portcullis_core::Budget)), where it is set here.
+//! - The limit of what is held for all peers together ([`Budget`]), where it is set here.
 //! - Requests for listeners: [`PauseListener`], [`ResumeListener`], [`CloseListener`]. One is opened by spawning a
 //!   [`Listener`](portcullis_net::Listener).
 //! - [`Refusals`]: how many were refused, and why.
