@@ -39,7 +39,7 @@
 //!
 //! The crates of the pipeline are re-exported as modules: their front pages are the book. [`core`] has the words,
 //! [`net`] the sockets, [`gate`] who may come in, [`watchdog`] who may stay, [`session`] who someone is, [`dispatch`]
-//! what they asked, [`room`] whom to tell; [`native`], [`pomelo`] and [`skynet`] are the protocols. With the feature
+//! what they asked, [`room`] whom to tell; [`native`], [`pomelo`], [`skynet`] and [`sysconn`] are the protocols. With the feature
 //! `accounts`, which is on by default, `accounts` has names and passwords, and what clients log in by.
 
 #[cfg(feature = "accounts")]
