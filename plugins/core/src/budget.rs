@@ -22,14 +22,14 @@ use thiserror::Error;
 ///
 /// Default limit: 1 GiB. It is what a small machine can give, and a hundred times what 10,000 players who read and are
 /// answered make us hold. It does not count what a connection costs by being there, some KiB, of which the gate's caps
-/// bound the number; nor what one run of the world reads, works on and writes before its flush.
+/// bound the number; nor what one run of the world reads and works on; nor the first 64 KiB it writes before its flush.
 ///
 /// | held | what happens |
 /// | --- | --- |
 /// | 90 % | newcomers wait in the kernel's backlog until it is below 85 % |
 /// | 90 % for five seconds, or 95 % | those who hold the most are closed with [`Cause::Shed`](crate::Cause::Shed), until it is below 85 % |
 /// | 95 % | nobody is read |
-/// | 100 % | who does not take what is written to it is closed with [`Cause::Shed`](crate::Cause::Shed), and nothing of it is kept |
+/// | 100 % | who does not take what is written to it, or is written what no room is left for before the flush, is closed with [`Cause::Shed`](crate::Cause::Shed), and nothing of it is kept |
 ///
 /// Two kinds have a part of their own, so that neither can take the place of the others: what waits for the world an
 /// eighth, and 64 MiB at most; answers that are kept a half. So at 95 % there is always somebody to be closed.
@@ -67,7 +67,7 @@ impl Default for Shared {
 /// What bytes are held for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Holding {
-    /// Was written to peers that have not taken it.
+    /// Was written to peers that have not taken it, or waits for the flush.
     Outgoing,
     /// Waits for the world, with 512 bytes for each read, opening or end.
     Incoming,

@@ -1,6 +1,9 @@
 //! What a connection has to say until the next flush.
 
-use crate::Closing;
+mod unflushed;
+
+use self::unflushed::Unflushed;
+use crate::{Budget, Closing};
 use bevy_ecs::{prelude::*, query::QueryFilter, system::SystemParam};
 use thiserror::Error;
 
@@ -17,6 +20,8 @@ pub struct Outbox {
     pub(crate) frames: u32,
     /// The mark at which the next warning is due, as a power of two of [`FIRST_WARNING`]; 0 while not warned.
     pub(crate) warnings: u8,
+    /// The [`Budget`] had no room for what was written: it is dropped, and the next flush closes the connection.
+    pub(crate) overrun: bool,
     envelope: Option<Envelope>,
 }
 
@@ -42,8 +47,8 @@ impl Outbox {
         }
     }
 
-    fn append<R>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
-        let start = self.bytes.len();
+    fn append<R>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> R) -> Appended<R> {
+        let (start, capacity) = (self.bytes.len(), self.bytes.capacity());
         let result = write(&mut self.bytes);
         // A protocol that has no words for something writes nothing: that is no message.
         if self.bytes.len() > start {
@@ -52,7 +57,20 @@ impl Outbox {
                 envelope(&mut self.bytes, start);
             }
         }
-        result
+        Appended { result, grown: self.bytes.capacity().saturating_sub(capacity) }
+    }
+
+    /// Whether the next flush does not know of it yet.
+    fn is_clean(&self) -> bool {
+        self.bytes.is_empty() && !self.overrun
+    }
+
+    /// Drops what is written, and gives how much memory it had.
+    #[cold]
+    fn overrun(&mut self) -> usize {
+        self.overrun = true;
+        self.frames = 0;
+        std::mem::take(&mut self.bytes).capacity()
     }
 
     fn give(&mut self, buffer: Vec<u8>) {
@@ -62,14 +80,24 @@ impl Outbox {
     }
 }
 
+/// What an append has come to.
+struct Appended<R> {
+    result: R,
+    /// Bytes of memory that were added for it.
+    grown: usize,
+}
+
 /// Unsent bytes at which the first warning is given.
 pub const FIRST_WARNING: usize = 64 * 1024;
 
 /// The connections the next flush has to visit, and buffers to reuse.
-#[derive(Resource, Debug, Default)]
+///
+/// What outboxes hold is charged to the [`Budget`] there was when this was made, or to one of its own where there was none.
+#[derive(Resource, Debug)]
 pub struct DirtyOutboxes {
     pub(crate) list: Vec<Entity>,
     spare: Vec<Vec<u8>>,
+    unflushed: Unflushed,
 }
 
 /// Buffers kept for reuse: enough for a busy flush, little when idle.
@@ -77,16 +105,55 @@ const SPARE_BUFFERS: usize = 256;
 /// A spare buffer larger than this is given back to the allocator.
 const SPARE_CAPACITY: usize = 16 * 1024;
 
+impl FromWorld for DirtyOutboxes {
+    fn from_world(world: &mut World) -> Self {
+        let budget = world.get_resource::<Budget>().cloned().unwrap_or_default();
+        Self { list: Vec::new(), spare: Vec::new(), unflushed: Unflushed::new(&budget) }
+    }
+}
+
 impl DirtyOutboxes {
     /// Whether the next flush has nothing to do.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// Makes sure the next flush visits this connection, and gives a buffer it may write to.
-    pub(crate) fn add(&mut self, connection: Entity) -> Vec<u8> {
+    /// Makes sure the next flush visits this connection.
+    pub(crate) fn visit(&mut self, connection: Entity) {
         self.list.push(connection);
-        self.spare.pop().unwrap_or_default()
+    }
+
+    /// As [`visit`](Self::visit), and gives a buffer it may write to.
+    fn add(&mut self, connection: Entity) -> Vec<u8> {
+        self.visit(connection);
+        let spare = self.spare.pop().unwrap_or_default();
+        // There are few of these, and they were there before: where there is no room for them they are not counted.
+        let _ = self.unflushed.add(spare.capacity());
+        spare
+    }
+
+    /// An outbox holds so much more memory; where there is no room for it, it holds none.
+    fn hold(&mut self, outbox: &mut Outbox, grown: usize) {
+        if outbox.overrun || self.unflushed.add(grown).is_err() {
+            let held = outbox.overrun();
+            self.unflushed.remove(held.saturating_sub(grown));
+        }
+    }
+
+    /// Takes what an outbox holds; its line charges what it keeps of it.
+    pub(crate) fn take(&mut self, outbox: &mut Outbox) -> Vec<u8> {
+        let bytes = std::mem::take(&mut outbox.bytes);
+        self.unflushed.remove(bytes.capacity());
+        bytes
+    }
+
+    /// All were visited: those that were written to and are gone hold nothing any more.
+    pub(crate) fn flushed(&mut self) {
+        self.unflushed.clear();
+    }
+
+    pub(crate) fn budget(&self) -> &Budget {
+        self.unflushed.budget()
     }
 
     pub(crate) fn recycle(&mut self, mut buffer: Vec<u8>) {
@@ -178,12 +245,20 @@ fn write_to<F: QueryFilter, R>(
     write: impl FnOnce(&mut Vec<u8>) -> R,
 ) -> Result<R, NotConnected> {
     let mut outbox = outboxes.get_mut(world, connection).map_err(|_| NotConnected(connection))?;
-    if outbox.bytes.is_empty() {
+    if outbox.is_clean() {
         let spare = world.resource_mut::<DirtyOutboxes>().add(connection);
         outbox = outboxes.get_mut(world, connection).map_err(|_| NotConnected(connection))?;
         outbox.give(spare);
     }
-    Ok(outbox.append(write))
+    let Appended { result, grown } = outbox.append(write);
+    if grown > 0 {
+        world.resource_scope::<DirtyOutboxes, _>(|world, mut dirty| {
+            if let Ok(mut outbox) = outboxes.get_mut(world, connection) {
+                dirty.hold(&mut outbox, grown);
+            }
+        });
+    }
+    Ok(result)
 }
 
 /// As [`OutboxWriter::write`], for once.
@@ -204,8 +279,12 @@ fn append<R>(
     dirty: &mut DirtyOutboxes,
     write: impl FnOnce(&mut Vec<u8>) -> R,
 ) -> R {
-    if outbox.bytes.is_empty() {
+    if outbox.is_clean() {
         outbox.give(dirty.add(connection));
     }
-    outbox.append(write)
+    let Appended { result, grown } = outbox.append(write);
+    if grown > 0 {
+        dirty.hold(outbox, grown);
+    }
+    result
 }

@@ -3,7 +3,7 @@
 use crate::{
     AcceptedBy, Admitted, Arrival, Arrivals, Backlogged, Cause, Clock, Close, CloseCode, Closed, Closing,
     Connection, DirtyOutboxes, Envelope, FIRST_WARNING, Inbound, InboundLimit, Intake, Link, MaxFrame,
-    Opening, Outbox, OutboxLimit, PutOff, Traffic, close_code::closes_with,
+    Opening, Outbox, OutboxLimit, PutOff, Shortage, Traffic, close_code::closes_with,
 };
 use bevy_ecs::prelude::*;
 use std::{
@@ -213,8 +213,7 @@ pub(crate) fn close(
 
 /// After the farewells of the protocols, which observe the same insertion, the next flush closes the socket.
 pub(crate) fn mark_closing(event: On<Add<Closing>>, mut dirty: ResMut<DirtyOutboxes>) {
-    let spare = dirty.add(event.entity);
-    dirty.recycle(spare);
+    dirty.visit(event.entity);
 }
 
 /// Hands each written outbox to its transport, as one buffer.
@@ -229,11 +228,21 @@ pub(crate) fn flush(
         return;
     }
     let mut list = std::mem::take(&mut dirty.list);
+    let mut overruns = 0_usize;
     for entity in list.drain(..) {
         let Ok((mut outbox, link, limit, mut traffic, closing)) = connections.get_mut(entity) else {
             continue;
         };
-        let mut bytes = std::mem::take(&mut outbox.bytes);
+        if std::mem::take(&mut outbox.overrun) {
+            overruns += 1;
+            dirty.budget().add(Shortage::Overrun);
+            link.0.close(Duration::ZERO, Cause::Shed.close_code());
+            if closing.is_none() {
+                commands.trigger(Close::new(entity, Cause::Shed));
+            }
+            continue;
+        }
+        let mut bytes = dirty.take(&mut outbox);
         if !bytes.is_empty() {
             traffic.sent += u64::from(std::mem::take(&mut outbox.frames));
             traffic.bytes_sent += bytes.len() as u64;
@@ -252,6 +261,15 @@ pub(crate) fn flush(
             }
             link.0.close(within, closes_with(closing, codes.get(entity).ok()));
         }
+    }
+    dirty.flushed();
+    if overruns > 0 {
+        let budget = dirty.budget();
+        tracing::warn!(
+            overruns,
+            limit = budget.limit(),
+            "what was written in one run is more than the byte budget has room for: those it did not fit are closed"
+        );
     }
     // What observers of this flush mark dirty again stays for the next.
     dirty.list.append(&mut list);

@@ -13,7 +13,8 @@ pub enum Shortage {
     Paused,
     /// A connection was closed because it held the most.
     Shed,
-    /// A connection was closed because it did not take what was written to it, and there was no room to keep it.
+    /// A connection was closed because there was no room for what was written to it, whether it had not taken it or it
+    /// waited for the flush.
     Overrun,
     /// An answer was not kept for a client that may come back, or took the place of older ones.
     Unkept,

@@ -8,7 +8,7 @@ use portcullis_core::*;
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -61,20 +61,24 @@ impl Server {
     }
 
     fn connect(&mut self, held: usize) -> (Entity, Arc<Holder>) {
-        let connection = self.funnel.reserve();
         let mut charge = Charge::new(&self.budget, Holding::Outgoing);
         charge.set(held);
         let line = Arc::new(Holder { charge: Mutex::new(charge), is_slow: AtomicBool::new(false) });
+        (self.open(Link(Arc::<Holder>::clone(&line))), line)
+    }
+
+    fn open(&self, link: Link) -> Entity {
+        let connection = self.funnel.reserve();
         self.funnel.send(Inbound::Opened(Box::new(Opening {
             connection,
             listener: Entity::PLACEHOLDER,
             peer: ([127, 0, 0, 1], 1).into(),
             local: ([127, 0, 0, 1], 2).into(),
             transport: "none",
-            link: Link(Arc::<Holder>::clone(&line)),
+            link,
             opened_at: Duration::ZERO,
         })));
-        (connection, line)
+        connection
     }
 
     fn cause(&self, connection: Entity) -> Option<Cause> {
@@ -172,4 +176,72 @@ fn empty_frames_are_charged_for_the_memory_they_take() {
     server.funnel.send(Inbound::Frames { connection: Entity::PLACEHOLDER, received: Duration::ZERO, frames });
     let waiting = server.budget.held(Holding::Incoming);
     assert!(waiting >= 5 << 16, "{waiting}");
+}
+
+/// A line that has taken all it was given, and remembers how much.
+#[derive(Default)]
+struct Sink(AtomicUsize);
+
+impl Line for Sink {
+    fn start(&self) {}
+    fn send(&self, bytes: &mut Vec<u8>) -> usize {
+        self.0.fetch_add(bytes.len(), Ordering::SeqCst);
+        bytes.clear();
+        0
+    }
+    fn delivered(&self, _: usize, _: usize) {}
+    fn limit(&self, _: usize, _: usize) {}
+    fn close(&self, _: Duration, _: u16) {}
+}
+
+/// Says so much to all of them, in pieces.
+fn broadcast(server: &mut Server, connections: &[Entity], bytes: usize) {
+    const PIECE: usize = 10_000;
+    let mut writer = OutboxWriter::from_world(server.app.world_mut());
+    for _ in 0..bytes / PIECE {
+        for &connection in connections {
+            let write = |out: &mut Vec<u8>| out.extend_from_slice(&[7; PIECE]);
+            writer.write(server.app.world_mut(), connection, write).unwrap();
+        }
+        assert!(server.budget.used() <= server.budget.limit());
+    }
+}
+
+#[test]
+fn what_one_run_writes_is_held_to_the_budget_before_it_is_flushed() {
+    let mut server = Server::new();
+    let lines: Vec<_> = (0..100).map(|_| Arc::new(Sink::default())).collect();
+    let connections: Vec<_> = lines.iter().map(|line| server.open(Link(Arc::<Sink>::clone(line)))).collect();
+    server.app.update();
+    broadcast(&mut server, &connections, 2_000_000);
+    assert!(server.budget.used() > 50 * PERCENT);
+    server.app.update();
+    assert_eq!(server.budget.used(), 0, "all of it is flushed, or dropped");
+    let (closed, told): (Vec<_>, Vec<_>) = connections
+        .iter()
+        .zip(&lines)
+        .partition(|&(&connection, _)| server.cause(connection) == Some(Cause::Shed));
+    assert!(closed.len() >= 20 && told.len() >= 20, "{} of 100 are closed", closed.len());
+    assert_eq!(server.budget.count(Shortage::Overrun), closed.len() as u64);
+    assert!(told.iter().all(|(_, line)| line.0.load(Ordering::SeqCst) == 2_000_000), "they have all of it");
+    assert!(closed.iter().all(|(_, line)| line.0.load(Ordering::SeqCst) == 0), "and the others nothing");
+
+    // There is room again.
+    let told: Vec<_> = told.into_iter().map(|(&connection, _)| connection).collect();
+    broadcast(&mut server, &told, 100_000);
+    server.app.update();
+    assert!(told.iter().all(|&connection| server.cause(connection).is_none()));
+    assert_eq!(server.budget.used(), 0);
+}
+
+#[test]
+fn what_was_written_to_who_is_gone_by_the_flush_is_given_back() {
+    let mut server = Server::new();
+    let connection = server.open(Link(Arc::new(Sink::default())));
+    server.app.update();
+    broadcast(&mut server, &[connection], 1_000_000);
+    assert!(server.budget.used() > 0);
+    server.app.world_mut().despawn(connection);
+    server.app.update();
+    assert_eq!(server.budget.used(), 0);
 }

@@ -228,7 +228,7 @@ fn an_outbox_that_is_never_sent_is_found() {
         let mut server = impatient(|_: &mut App| {});
         let ann = server.connect();
         write_outbox(&mut server.world_mut(), ann.entity(), |out| out.push(1)).unwrap();
-        *server.world_mut().resource_mut::<DirtyOutboxes>() = DirtyOutboxes::default();
+        *server.world_mut().resource_mut::<DirtyOutboxes>() = DirtyOutboxes::from_world(&mut World::new());
         server.check_invariants();
     });
     assert!(told.is_some_and(|told| told.contains("1 bytes in the outbox of")));
