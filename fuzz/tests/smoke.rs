@@ -77,5 +77,5 @@ smoke! {
     pomelo_dictionary: INPUTS, pomelo_handshake: INPUTS, pomelo_inflate: INPUTS,
     sysconn_message: INPUTS, sysconn_body: INPUTS, sysconn_inflate: INPUTS,
     native_frame: INPUTS, native_body: INPUTS, native_client: INPUTS,
-    cuts: SERVERS, whole_server: SERVERS,
+    cuts: SERVERS, whole_server: SERVERS, sockets: SERVERS,
 }

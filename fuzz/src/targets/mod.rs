@@ -72,6 +72,7 @@ pub const TARGETS: &[Target] = &[
     of("native_client", native::client, 9, seeds::native),
     of("cuts", server::cuts, 0, server::seeds_of_cuts),
     of("whole_server", server::program, 0, server::seeds),
+    of("sockets", server::sockets, 0, server::seeds_of_sockets),
 ];
 
 /// The one of this name.

@@ -9,6 +9,8 @@ use crate::{
 };
 use client::Client;
 use house::{House, Speaks};
+use portcullis_net::DriverKind;
+use portcullis_testkit::Transport;
 use std::time::Duration;
 
 /// Clients of one program, and its steps.
@@ -19,9 +21,18 @@ const MOST_TIME: Duration = Duration::from_secs(130);
 /// What a client that does not read leaves with the server, and more.
 const MOST_UNSENT: usize = 2 * 1024 * 1024;
 
-/// Runs a program, as [`Steps`] reads it, and makes sure of the server after each step and at the end.
+/// Runs a program, as [`Steps`] reads it, with clients in memory.
 pub fn program(data: &[u8]) {
-    let mut house = House::new();
+    play(House::new(Transport::Memory), data);
+}
+
+/// As [`program`], over sockets: detection, HTTP and WebSocket are there too.
+pub fn sockets(data: &[u8]) {
+    play(House::new(Transport::Tcp(DriverKind::Inline)), data);
+}
+
+/// Runs a program, and makes sure of the server after each step and at the end.
+fn play(mut house: House, data: &[u8]) {
     let mut clients = Vec::new();
     let mut steps = Steps { rest: data, left: MOST_STEPS };
     let mut time = MOST_TIME;
@@ -36,8 +47,7 @@ pub fn program(data: &[u8]) {
                 });
             }
             Step::Connect(which) if clients.len() < MOST_CLIENTS => {
-                let (listener, speaks) = house.listener(which.into());
-                clients.push(Client::new(house.server.connect_raw(listener), speaks));
+                clients.push(house.connect(which.into()));
             }
             Step::Connect(_) => {}
             Step::Pass(step) => {
@@ -170,9 +180,8 @@ impl<'a> Iterator for Steps<'a> {
 pub fn cuts(data: &[u8]) {
     let (which, stream) = first(data);
     let told = |pieces: &[&[u8]]| {
-        let mut house = House::new();
-        let (listener, speaks) = house.listener(which.into());
-        let mut client = Client::new(house.server.connect_raw(listener), speaks);
+        let mut house = House::new(Transport::Memory);
+        let mut client = house.connect(which.into());
         client.greet(&mut house.keys, usize::from(which) / house::LISTENERS);
         let entity = client.raw.entity();
         for piece in pieces {
@@ -217,6 +226,28 @@ pub fn seeds() -> Vec<Vec<u8>> {
         .chain([PASS, 4])
         .collect();
     programs.push(everybody);
+    programs
+}
+
+/// As [`seeds`], with some that begin as HTTP does, and those of WebSockets as their listeners' clients are numbered.
+pub fn seeds_of_sockets() -> Vec<Vec<u8>> {
+    let mut programs = seeds();
+    for (number, bytes) in seeds::edge().into_iter().enumerate() {
+        let listener = [Speaks::Pomelo, Speaks::Sysconn][number % 2] as u8;
+        let length = (bytes.len() as u16).to_le_bytes();
+        let start = [CONNECT, listener, SEND, 0, length[0], length[1]];
+        programs.push([&start[..], &bytes, &[PASS, 2]].concat());
+    }
+    let over_websocket: Vec<_> = programs
+        .iter()
+        .filter(|program| matches!(program[1], 5 | 6))
+        .map(|program| {
+            let mut program = program.clone();
+            program[1] += house::LISTENERS as u8;
+            program
+        })
+        .collect();
+    programs.extend(over_websocket);
     programs
 }
 

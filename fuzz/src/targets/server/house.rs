@@ -1,6 +1,6 @@
 //! The server: every protocol, with the handlers of the demos.
 
-use super::MOST_UNSENT;
+use super::{MOST_UNSENT, client::Client};
 use portcullis::{
     core::Outbox,
     demo::{
@@ -24,7 +24,7 @@ use portcullis::{
     sysconn::SysconnListener,
     watchdog::HeartbeatInterval,
 };
-use portcullis_testkit::TestServer;
+use portcullis_testkit::{Carrier, TestServer, Transport};
 use std::{collections::BTreeMap, time::Duration};
 
 /// What the msgserver is called.
@@ -65,14 +65,18 @@ pub struct House {
     pub server: TestServer,
     pub keys: Keys,
     listeners: [Entity; LISTENERS],
+    over_sockets: bool,
 }
 
 impl House {
-    pub fn new() -> Self {
+    pub fn new(transport: Transport) -> Self {
+        // What is in memory is over at once, or never.
+        let patience = if transport == Transport::Memory { Duration::ZERO } else { Duration::from_secs(5) };
         let mut server = TestServer::builder()
+            .transport(transport)
             .seed(1)
             .tick(Duration::from_millis(500))
-            .patience(Duration::ZERO)
+            .patience(patience)
             .plugin((demos, protocols))
             .build();
         let one = |found: Vec<Entity>| found[0];
@@ -94,11 +98,20 @@ impl House {
         let users = users.collect();
         server.settle();
         let manifest = Manifest::of_routes("testkit", 1, server.world().resource::<Routes>());
-        Self { server, keys: Keys { manifest, users }, listeners }
+        let over_sockets = transport != Transport::Memory;
+        Self { server, keys: Keys { manifest, users }, listeners, over_sockets }
     }
 
-    pub fn listener(&self, number: usize) -> (Entity, Speaks) {
-        (self.listeners[number % LISTENERS], Speaks::of(number))
+    /// A client of the listener of this number; of those above, every second speaks by WebSocket where that can be.
+    pub fn connect(&mut self, number: usize) -> Client {
+        let (listener, speaks) = (self.listeners[number % LISTENERS], Speaks::of(number));
+        let takes_websocket = self.over_sockets && matches!(speaks, Speaks::Pomelo | Speaks::Sysconn);
+        let raw = if takes_websocket && number / LISTENERS % 2 == 1 {
+            self.server.connect_over(listener, Carrier::WebSocket)
+        } else {
+            self.server.connect_raw(listener)
+        };
+        Client::new(raw, speaks)
     }
 
     /// What holds for every server, and the bounds of this one.
@@ -152,7 +165,7 @@ fn demos(app: &mut App) {
     ));
 }
 
-/// Addresses are there for their framings: clients are in memory.
+/// In memory, addresses are there for their framings.
 fn protocols(app: &mut App) {
     const ANYWHERE: &str = "127.0.0.1:0";
     let heartbeat = |listener: &mut EntityWorldMut| {
