@@ -229,7 +229,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     programs
 }
 
-/// As [`seeds`], with some that begin as HTTP does, and those of WebSockets as their listeners' clients are numbered.
+/// As [`seeds`], with some that begin as HTTP does, and the same over WebSocket.
 pub fn seeds_of_sockets() -> Vec<Vec<u8>> {
     let mut programs = seeds();
     for (number, bytes) in seeds::edge().into_iter().enumerate() {
