@@ -4,7 +4,7 @@
 //! every change run of them, `fuzz/tests/smoke.rs`, needs neither.
 
 use std::{
-    env, fs,
+    fs,
     io::{BufRead, BufReader},
     path::PathBuf,
     process::{Command, Stdio},
@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     error::Error,
-    project::{CargoLine, Project},
+    project::{CargoLine, Project, forget_our_package},
 };
 
 /// The longest input that is tried, in bytes: a frame may have so many before its sender has logged in.
@@ -58,15 +58,11 @@ pub fn run(project: &Project, name: Option<&str>, seconds: u64) -> Result<(), Er
     }
 }
 
-/// `cargo fuzz` of the nightly toolchain, as if it were called by hand: build scripts that look at what cargo has told us of
-/// our own package would run anew each time, and with them half of the build.
+/// `cargo fuzz` of the nightly toolchain.
 fn cargo_fuzz(subcommand: &str) -> Command {
     let mut command = Command::new("rustup");
     command.args(["run", "nightly", "cargo", "fuzz", subcommand]);
-    let ours = |name: &str| ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|start| name.starts_with(start));
-    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(ours)) {
-        command.env_remove(name);
-    }
+    forget_our_package(&mut command);
     command
 }
 

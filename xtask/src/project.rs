@@ -98,7 +98,17 @@ impl CargoLine {
         // The cargo that runs us, so that a step never uses another toolchain than its caller.
         let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
         command.args(&self.words).current_dir(project.root()).envs(self.environment);
+        forget_our_package(&mut command);
         command
+    }
+}
+
+/// Lets a cargo run as if it were called by hand: build scripts that look at what cargo has told us of our own package
+/// would run anew each time, and with them half of the build.
+pub fn forget_our_package(command: &mut Command) {
+    let ours = |name: &str| ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|start| name.starts_with(start));
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(ours)) {
+        command.env_remove(name);
     }
 }
 
