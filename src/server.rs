@@ -10,6 +10,7 @@ mod connector;
 mod edge;
 mod log;
 mod login;
+mod report;
 mod schemas;
 mod sysconn;
 

@@ -4,6 +4,7 @@ use super::{
     Failure,
     config::{Config, Driver, Limits, Listener as Settings, LogIn, Multi, Serve, Source, Speaks},
     connector, edge, login,
+    report::ReportPlugin,
     schemas::Schemas,
     sysconn,
 };
@@ -44,6 +45,9 @@ pub fn build(config: &Config, source: &Source) -> Result<App, Failure> {
     app.add_plugins((plugins, SignalPlugin))
         .insert_resource(TickRate::from_hz(config.server.tick_rate.get()))
         .insert_resource(DrainLimit(config.server.drain_seconds.duration()));
+    if let Some(every) = config.log.report_seconds.limit() {
+        app.add_plugins(ReportPlugin { every });
+    }
     for demo in [
         Serve::SimpleDb,
         Serve::Login,

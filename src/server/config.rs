@@ -57,6 +57,7 @@ pub struct Log {
     pub level: Level,
     pub filter: String,
     pub format: Format,
+    pub report_seconds: SecondsOrNever,
 }
 
 words! {

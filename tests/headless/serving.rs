@@ -130,3 +130,25 @@ fn logs_are_json_where_asked_and_nobody_needs_to_read_standard_output() {
     }
     exchange(&mut connect(echo.unwrap().parse().unwrap()), ECHOED, ECHOED);
 }
+
+#[test]
+fn the_log_tells_how_many_were_refused_and_closed_by_cause() {
+    let (reader, stderr) = pipe().unwrap();
+    let mut command = on_free_ports();
+    command.env("PORTCULLIS_LOG_FORMAT", "json").env("PORTCULLIS_LOG_LEVEL", "info").stderr(stderr);
+    command.env("PORTCULLIS_LOG_REPORT_SECONDS", "0.1").env("PORTCULLIS_LISTENER_ECHO_MAX_CLIENTS", "1");
+    let server = Running::run(command, 5);
+    let mut served = server.connect("echo");
+    exchange(&mut served, ECHOED, ECHOED);
+    assert_eq!(server.connect("echo").read(&mut [0; 8]).unwrap(), 0, "one too many");
+    drop(served);
+    let mut untold = vec![("refused", "listener_full 1"), ("closed", "peer_closed 1")];
+    for line in BufReader::new(reader).lines() {
+        let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        untold.retain(|&(key, told)| line[key] != told);
+        if untold.is_empty() {
+            return;
+        }
+    }
+    panic!("the server has ended");
+}

@@ -1,5 +1,6 @@
 //! Why a connection ended.
 
+use bevy_ecs::prelude::*;
 use std::fmt;
 
 /// Every way a connection can end. [`Cause::label`] is a stable word to count by.
@@ -121,10 +122,40 @@ impl fmt::Display for Cause {
     }
 }
 
+/// How many connections that were let in have ended since the server started.
+#[derive(Resource, Clone, Debug, Default)]
+pub struct Causes([u64; Cause::ALL.len()]);
+
+impl Causes {
+    /// How many for this cause.
+    pub fn count(&self, cause: Cause) -> u64 {
+        self.0[cause as usize]
+    }
+
+    /// How many in all.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    pub(crate) fn add(&mut self, cause: Cause) {
+        self.0[cause as usize] += 1;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::HashSet;
+
+    #[test]
+    fn each_cause_has_a_counter_of_its_own() {
+        let mut causes = Causes::default();
+        for cause in Cause::ALL {
+            causes.add(cause);
+            assert_eq!(causes.count(cause), 1);
+        }
+        assert_eq!(causes.total(), Cause::ALL.len() as u64);
+    }
 
     #[test]
     fn each_cause_has_a_label_of_its_own() {

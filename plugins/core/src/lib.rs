@@ -57,7 +57,7 @@ mod sync;
 
 pub use arrivals::{Arrival, Arrivals};
 pub use budget::{Budget, Charge, Holding, OverBudget};
-pub use cause::Cause;
+pub use cause::{Cause, Causes};
 pub use clock::{Clock, MANUAL_START, TimeSource};
 pub use close_code::CloseCode;
 pub use connection::{
@@ -129,6 +129,7 @@ impl Plugin for CorePlugin {
             .init_resource::<Arrivals>()
             .init_resource::<Arriving>()
             .init_resource::<receive::Endings>()
+            .init_resource::<Causes>()
             .init_resource::<DirtyOutboxes>();
         schedule::build(app);
         shutdown::build(app);

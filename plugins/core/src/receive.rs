@@ -1,9 +1,9 @@
 //! The two ends of [`Ingress`](crate::Ingress): the queue is drained at its beginning, outboxes are sent at its end.
 
 use crate::{
-    AcceptedBy, Admitted, Arrival, Arrivals, Backlogged, Cause, Clock, Close, CloseCode, Closed, Closing,
-    Connection, DirtyOutboxes, Envelope, FIRST_WARNING, Inbound, InboundLimit, Intake, Link, MaxFrame,
-    Opening, Outbox, OutboxLimit, PutOff, Shortage, Traffic, close_code::closes_with,
+    AcceptedBy, Admitted, Arrival, Arrivals, Backlogged, Cause, Causes, Clock, Close, CloseCode, Closed,
+    Closing, Connection, DirtyOutboxes, Envelope, FIRST_WARNING, Inbound, InboundLimit, Intake, Link,
+    MaxFrame, Opening, Outbox, OutboxLimit, PutOff, Shortage, Traffic, close_code::closes_with,
 };
 use bevy_ecs::prelude::*;
 use std::{
@@ -181,6 +181,7 @@ pub(crate) fn reap(
     mut endings: ResMut<Endings>,
     connections: Query<(Option<&Closing>, Has<Admitted>), With<Connection>>,
     put_off: Query<(), With<PutOff>>,
+    mut causes: ResMut<Causes>,
     mut commands: Commands,
 ) {
     endings.ended.retain(|&(entity, cause)| {
@@ -194,6 +195,7 @@ pub(crate) fn reap(
         let Ok((closing, admitted)) = connections.get(entity) else { continue };
         if admitted {
             let cause = closing.map_or(cause, |closing| closing.cause);
+            causes.add(cause);
             commands.trigger(Closed { entity, cause });
         }
         commands.entity(entity).despawn();
