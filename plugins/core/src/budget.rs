@@ -357,7 +357,7 @@ mod tests {
         assert!(budget.poll_newcomers(&mut context).is_pending());
         assert_eq!(woken.0.load(Ordering::SeqCst), 0);
         charge.set(85 * PERCENT - 1);
-        assert_eq!(woken.0.load(Ordering::SeqCst), 2);
+        assert_eq!(woken.0.load(Ordering::SeqCst), 1);
         assert!(budget.poll_newcomers(&mut context).is_ready());
         assert_eq!(budget.count(Shortage::Paused), 1);
     }
@@ -376,6 +376,21 @@ mod tests {
         drop(charge);
         assert_eq!(woken.0.load(Ordering::SeqCst), 1);
         assert!(budget.poll_read(&mut context).is_ready());
+    }
+
+    #[test]
+    fn who_asks_again_while_it_waits_is_woken_once() {
+        let budget = Budget::new(LIMIT);
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut context = Context::from_waker(&waker);
+        let mut charge = Charge::new(&budget, Holding::Incomplete);
+        charge.set(LIMIT);
+        for _ in 0..1000 {
+            assert!(budget.poll_read(&mut context).is_pending());
+        }
+        drop(charge);
+        assert_eq!(woken.0.load(Ordering::SeqCst), 1);
     }
 
     #[test]

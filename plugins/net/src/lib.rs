@@ -16,8 +16,8 @@
 //!
 //! **What it refuses to do.** It holds no frame for the world beyond a connection's limits: a world that lags stops
 //! the sockets being read. What all of them hold together is charged to the [`Budget`](portcullis_core::Budget), and when
-//! that is nearly used up nobody is accepted. (The transport in memory charges it too, and is not held back by it.) It never allocates by a length a peer declared. It believes an address only from a proxy it
-//! was told to trust, and compresses nothing.
+//! that is nearly used up nobody is accepted. It never allocates by a length a peer declared. It believes an address only
+//! from a proxy it was told to trust, and compresses nothing.
 //!
 //! ```
 //! use bevy_app::App;

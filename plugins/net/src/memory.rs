@@ -9,7 +9,8 @@ use portcullis_core::{
 };
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    task::{Context, Wake, Waker},
     time::Duration,
 };
 
@@ -27,10 +28,11 @@ pub struct MemorySocket {
 /// Connects to a world by its queue. The connection is opened when the world next drains it.
 pub fn connect(funnel: &Funnel, listener: Entity, framing: Framing, peer: SocketAddr) -> MemorySocket {
     let connection = funnel.reserve();
-    let shared = Arc::new(Shared {
+    let shared = Arc::new_cyclic(|shared| Shared {
         connection,
         funnel: funnel.clone(),
         state: Mutex::new(State::new(funnel, framing)),
+        goes_on: Waker::from(Arc::new(GoesOn(Weak::clone(shared)))),
     });
     funnel.send(Inbound::Opened(Box::new(Opening {
         connection,
@@ -104,6 +106,17 @@ struct Shared {
     connection: Entity,
     funnel: Funnel,
     state: Mutex<State>,
+    goes_on: Waker,
+}
+
+/// Delivers what waited for the budget, when the world comes to it: whoever made room may hold a lock.
+struct GoesOn(Weak<Shared>);
+
+impl Wake for GoesOn {
+    fn wake(self: Arc<Self>) {
+        let Some(shared) = self.0.upgrade() else { return };
+        shared.funnel.clone().post(move |_| shared.pump(&mut shared.state()));
+    }
 }
 
 #[derive(Debug)]
@@ -169,6 +182,9 @@ impl Shared {
                 if state.ended {
                     self.end(state, Cause::PeerClosed);
                 }
+                return;
+            }
+            if self.funnel.poll_room(&mut Context::from_waker(&self.goes_on)).is_pending() {
                 return;
             }
             let rest = state.to_server.split_off(state.max_held.min(state.to_server.len()));

@@ -5,8 +5,8 @@
 mod common;
 
 use common::{Edge, frame, plain, under_both_drivers};
-use portcullis_core::{Budget, Cause, Close, Holding, OutboxLimit, Shortage};
-use portcullis_net::{Accepts, DriverKind, Listener};
+use portcullis_core::{Budget, Cause, Charge, Close, Framing, Funnel, Holding, OutboxLimit, Shortage};
+use portcullis_net::{Accepts, DriverKind, Listener, memory};
 use std::{
     io::{Read, Write},
     net::TcpStream,
@@ -180,4 +180,23 @@ fn a_peer_that_is_always_a_little_behind_has_us_hold_what_it_is_behind() {
         edge.run();
     }
     assert!(most < 12 << 20, "{most}");
+}
+
+#[test]
+fn what_comes_by_memory_waits_for_room_as_what_comes_by_sockets_does() {
+    let mut edge = Edge::new(DriverKind::Inline);
+    let budget = limited(&edge);
+    let funnel = edge.app.world().resource::<Funnel>().clone();
+    let peer = ([127, 0, 0, 1], 1).into();
+    let client = memory::connect(&funnel, edge.listener, Framing::BE16, peer);
+    edge.until(|seen| seen.opened.len() == 1);
+    let mut charge = Charge::new(&budget, Holding::Kept);
+    charge.set(LIMIT);
+    client.write(&frame(b"later"));
+    for _ in 0..20 {
+        edge.run();
+    }
+    assert!(edge.seen().frames.is_empty());
+    drop(charge);
+    edge.until(|seen| seen.frames == [(client.connection(), b"later".to_vec())]);
 }

@@ -1,17 +1,21 @@
 //! Who waits for room, until whoever lets go of bytes makes some. Checked by a model: `tests/models.rs`.
 
 use crate::sync::{AtomicBool, Mutex, Ordering, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::{
+    collections::HashMap,
+    task::{Context, Poll, Waker},
+};
 
 pub(crate) struct Waiters {
     /// Somebody waits: whoever lets go of bytes has to look.
     awaited: AtomicBool,
-    waiting: Mutex<Vec<Waker>>,
+    /// By what they wake: a task that asks again, because something else woke it, waits once.
+    waiting: Mutex<HashMap<(usize, usize), Waker>>,
 }
 
 impl Waiters {
     pub(crate) fn new() -> Self {
-        Self { awaited: AtomicBool::new(false), waiting: Mutex::new(Vec::new()) }
+        Self { awaited: AtomicBool::new(false), waiting: Mutex::new(HashMap::new()) }
     }
 
     /// Ready while there is room; else the task is woken when there is.
@@ -25,7 +29,9 @@ impl Waiters {
         if is_room() {
             return Poll::Ready(());
         }
-        waiting.push(context.waker().clone());
+        let waker = context.waker();
+        let wakes = (waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr());
+        waiting.entry(wakes).or_insert_with(|| waker.clone());
         Poll::Pending
     }
 
@@ -41,6 +47,6 @@ impl Waiters {
         self.awaited.store(false, Ordering::SeqCst);
         let woken = std::mem::take(&mut *waiting);
         drop(waiting);
-        woken.into_iter().for_each(Waker::wake);
+        woken.into_values().for_each(Waker::wake);
     }
 }
