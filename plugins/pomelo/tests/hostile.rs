@@ -10,7 +10,7 @@ use portcullis_dispatch::{AppDispatchExt, Counters, Raw, Request};
 use portcullis_pomelo::{
     HANDSHAKE_ROUTE, PomeloListener, PomeloPlugin,
     wire::{
-        WireError,
+        WireError, handshake,
         message::{self, Route},
         package::{self, Kind},
     },
@@ -177,4 +177,15 @@ fn a_version_that_makes_the_check_of_clients_panic_turns_away_its_own_client_onl
     let answers = [&mut bad, &mut good].map(|client| String::from_utf8(next(client)).unwrap());
     assert!(answers[0].contains(r#""code":501"#) && answers[1].contains(r#""code":200"#), "{answers:?}");
     assert_eq!(server.closed(bad.entity()), Some(Cause::Incompatible));
+}
+
+/// What is read quickly is next to the nearest double at times: sent back, it would be another number.
+#[test]
+fn a_number_of_many_digits_is_read_as_the_number_it_is() {
+    for digits in ["5".repeat(76), format!("0.{}", "1234567890".repeat(4)), "2.2250738585072011e-308".into()]
+    {
+        let handshake = format!(r#"{{"sys":1,"user":{{"n":{digits}}}}}"#);
+        let user = handshake::Request::read(handshake.as_bytes()).unwrap().user.unwrap();
+        assert_eq!(user["n"].as_f64(), digits.parse().ok(), "{digits}");
+    }
 }
