@@ -60,11 +60,17 @@ impl Failure {
 
 /// Runs the server until it is told to stop.
 pub fn run(config: &Config, source: &Source) -> Result<ExitCode, Failure> {
+    run_with(config, source, |_| {})
+}
+
+/// Runs the server with `more` in it, until it is told to stop.
+pub fn run_with(config: &Config, source: &Source, more: impl FnOnce(&mut App)) -> Result<ExitCode, Failure> {
     for (name, listener) in &config.listener {
         can_listen(name, listener.address.0, source)?;
     }
     log::start(&config.log)?;
     let mut app = app::build(config, source)?;
+    more(&mut app);
     app.finish();
     app.cleanup();
     all_listen(&mut app, source)?;

@@ -49,6 +49,6 @@ pub fn machine() -> String {
 }
 
 /// The rest of the first line that begins with `key`.
-fn value_of<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+pub fn value_of<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.strip_prefix(key)).map(str::trim)
 }

@@ -8,8 +8,10 @@ use crate::{
 
 /// The bench that stands beside a raw socket server; the others measure one piece each.
 const WHOLE_SERVER: &str = "server";
+/// The one that takes as long as it is told to: it measures nothing, and has a command of its own.
+pub const SOAK: &str = "soak";
 
-/// Runs all benches, or the one called `name`, and gives it `arguments`.
+/// Runs all benches but the soak, or the one called `name`, and gives it `arguments`.
 pub fn run(project: &Project, name: Option<&str>, arguments: &[String]) -> Result<(), Error> {
     let mut benches = benches(&project.metadata()?);
     if let Some(name) = name {
@@ -18,6 +20,8 @@ pub fn run(project: &Project, name: Option<&str>, arguments: &[String]) -> Resul
         if benches.is_empty() {
             return Err(Error::NoBench { name: name.to_owned(), known });
         }
+    } else {
+        benches.retain(|bench| bench.name != SOAK);
     }
     for bench in &benches {
         let mut line =

@@ -2,7 +2,7 @@
 //!
 //! `cargo xtask test` is the one gate every change passes; the other commands are one of its steps alone
 //! (`dependencies`, `clients`, `browser`, `autobahn`), or too slow or too particular for every change (`bench`, `fuzz`,
-//! `skynet`).
+//! `skynet`, `soak`).
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks by printing")]
 
@@ -19,6 +19,7 @@ mod metadata;
 mod npm;
 mod project;
 mod skynet;
+mod soak;
 mod test;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -64,7 +65,7 @@ enum Command {
     },
     /// Install what opens our pages in the tests, unless it is there: Chromium, and its driver from npm
     Browser,
-    /// Run the whole-server bench, then every other one; or only the named one
+    /// Run the whole-server bench, then every other one but the soak; or only the named one
     Bench {
         /// The one bench to run
         name: Option<String>,
@@ -79,6 +80,15 @@ enum Command {
         /// How long each target runs
         #[arg(long, default_value_t = 60)]
         seconds: u64,
+    },
+    /// Soak the server: bots over all protocols come and go, bad clients among them, and nothing may be left of it
+    Soak {
+        /// How long
+        #[arg(long, default_value_t = 20.0)]
+        minutes: f64,
+        /// How many good ones
+        #[arg(long, default_value_t = 3000)]
+        bots: u32,
     },
     /// Run skynet's own example clients against the headless server and our own example
     Skynet {
@@ -108,6 +118,7 @@ fn run(arguments: Arguments) -> Result<(), Error> {
         Command::Browser => browser::install(&project),
         Command::Bench { name, arguments } => bench::run(&project, name.as_deref(), &arguments),
         Command::Fuzz { target, seconds } => fuzz::run(&project, target.as_deref(), seconds),
+        Command::Soak { minutes, bots } => soak::run(&project, minutes, bots),
         Command::Skynet { checkout, running: true, .. } => skynet::check_running(&checkout),
         Command::Skynet { checkout, arguments, .. } => skynet::check_ours(&project, &checkout, &arguments),
     }
