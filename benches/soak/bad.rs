@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_secs(75);
 /// How long it waits until it does the next thing.
 const BETWEEN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(5)];
-/// How often a wave of clients comes that do not read.
+/// How often a wave of clients comes that do not read; sooner in a short soak.
 const WAVES: Duration = Duration::from_secs(60);
 /// Bytes that each of a wave asks for: just below what closes it alone.
 const UNREAD: usize = 15 * 60_000;
@@ -95,9 +95,9 @@ async fn one_thing(shell: &Shell, dice: &mut Dice) -> &'static str {
 }
 
 /// Again and again so many clients at once that do not read that the server has no room for all they ask for.
-pub async fn waves(shell: Rc<Shell>) {
+pub async fn waves(shell: Rc<Shell>, soak: Duration) {
     loop {
-        shell.pause(WAVES).await;
+        shell.pause(WAVES.min(soak / 3)).await;
         if shell.is_over() {
             return;
         }
@@ -130,7 +130,7 @@ async fn never_reads(shell: &Shell, patience: Duration) -> Result<(), Trouble> {
 }
 
 async fn ask_for_much(shell: &Shell) -> Result<Link, Trouble> {
-    let mut link = Link::narrow(shell.address(door::RAW), Framing::BE16, 4096).await?;
+    let mut link = Link::narrow(shell.address(door::RAW), Framing::BE16).await?;
     let frame = [&60_000u16.to_be_bytes()[..], &[7; 60_000]].concat();
     for _ in 0..UNREAD / 60_000 {
         link.raw(&frame);

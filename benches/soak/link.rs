@@ -11,6 +11,7 @@ use std::{
 use portcullis::core::Framing;
 use rustix::net::sockopt;
 use rustls::{ClientConfig, ClientConnection, pki_types::ServerName};
+use socket2::{Domain, Socket, Type};
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpSocket, TcpStream},
@@ -73,10 +74,14 @@ impl Link {
         Self::over(stream, carrier, framing, tls).await
     }
 
-    /// As [`open`](Self::open) over plain TCP, with room for so few bytes that wait to be read.
-    pub async fn narrow(address: SocketAddr, framing: Framing, room: u32) -> io::Result<Self> {
-        let socket = TcpSocket::new_v4()?;
-        socket.set_recv_buffer_size(room)?;
+    /// As [`open`](Self::open) over plain TCP, but both kernels keep as little as can be of what is not read: on loopback they
+    /// would else keep megabytes.
+    pub async fn narrow(address: SocketAddr, framing: Framing) -> io::Result<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.set_recv_buffer_size(4096)?;
+        socket.set_tcp_mss(536)?;
+        socket.set_nonblocking(true)?;
+        let socket = TcpSocket::from_std_stream(socket.into());
         Ok(Self::plain(socket.connect(address).await?, framing))
     }
 

@@ -140,7 +140,7 @@ impl Soak<'_> {
         for number in 0..bots / GOOD_FOR_BAD {
             tasks.spawn_local(bad::misbehave(Rc::clone(&self.shell), number));
         }
-        tasks.spawn_local(bad::waves(Rc::clone(&self.shell)));
+        tasks.spawn_local(bad::waves(Rc::clone(&self.shell), self.args.duration()));
         tasks
     }
 

@@ -103,7 +103,9 @@ impl Talk for Sproto {
         // What it was is as the life before left it, or nothing.
         self.next += 1;
         self.value = self.next.to_string();
-        self.set(&mut link)?;
+        let number = self.set(&mut link)?.number;
+        link.flush().await?;
+        while self.hear(&mut link).await? != Some(number) {}
         Ok(link)
     }
 
