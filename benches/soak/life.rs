@@ -11,7 +11,7 @@ use crate::{
     dice::Dice,
     link::{Carrier, Link},
     shell::Shell,
-    talk::{Asked, ComesBack, MsgServer, Native, Pomelo, Raw, Sproto, Sysconn, Talk},
+    talk::{Asked, ComesBack, Heard, MsgServer, Native, Pomelo, Raw, Sproto, Sysconn, Talk},
     trouble::Trouble,
 };
 
@@ -90,14 +90,23 @@ async fn life<T: Talk>(
             *doing = "asking again";
         }
         while !asked.is_empty() {
-            let Some(number) = in_time(ANSWER, "waiting for an answer", talk.hear(&mut link)).await? else {
-                continue;
+            let (number, kept) = match in_time(ANSWER, "waiting for an answer", talk.hear(&mut link)).await? {
+                Some(Heard::Right(number)) => (number, true),
+                Some(Heard::Unkept(number)) if lost => (number, false),
+                Some(Heard::Unkept(_)) => {
+                    return Err(Trouble::wrong("what was asked once is told to be forgotten"));
+                }
+                None => continue,
             };
             let Some(place) = asked.iter().position(|asked| asked.number == number) else {
                 return Err(Trouble::wrong(format!("{number} is answered twice")));
             };
             let latency = (asked.swap_remove(place).at_once && !lost).then(|| at.elapsed());
-            shell.tally.borrow_mut().answered(T::NAME, latency);
+            if kept {
+                shell.tally.borrow_mut().answered(T::NAME, latency);
+            } else {
+                shell.tally.borrow_mut().unkept += 1;
+            }
         }
         // What was heard may want an answer, as heartbeats do.
         link.flush().await?;

@@ -121,6 +121,7 @@ impl Soak<'_> {
             before,
             process,
             errors,
+            unkept: self.shell.tally.borrow().unkept,
             end: self.server.stop(),
             limit: BUDGET,
             long: elapsed >= verdict::SHORTEST,

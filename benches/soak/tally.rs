@@ -63,6 +63,8 @@ pub struct Tally {
     pub by_protocol: BTreeMap<&'static str, (u64, u64)>,
     /// What bad clients have done, by its name, and how often.
     pub mischief: BTreeMap<&'static str, u64>,
+    /// Answers that were lost with a connection, and that the server had no room to keep.
+    pub unkept: u64,
     failures: u64,
 }
 
@@ -70,7 +72,7 @@ impl Tally {
     /// None yet.
     pub fn new() -> io::Result<Self> {
         let (by_protocol, mischief) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { since: Counts::new()?, by_protocol, mischief, failures: 0 })
+        Ok(Self { since: Counts::new()?, by_protocol, mischief, unkept: 0, failures: 0 })
     }
 
     /// A right answer, and how long it took where that is of interest.

@@ -41,6 +41,8 @@ pub struct Rest {
     pub after: Sample,
     pub process: Process,
     pub errors: u64,
+    /// Answers that bots were told are not kept any more.
+    pub unkept: u64,
     pub end: io::Result<ExitStatus>,
     /// The budget's limit, in bytes.
     pub limit: u64,
@@ -76,8 +78,11 @@ pub fn judge(ledger: &Ledger, rest: &Rest) -> io::Result<Vec<Verdict>> {
 
     let all = quarters.iter().map(|part| (part.counts.answers, part.counts.failures));
     let (answers, failures) = all.fold((0, 0), |sum, each| (sum.0 + each.0, sum.1 + each.1));
-    let because = format!("{failures} wrong or missing, {answers} right");
-    add("no wrong answer", Some(failures == 0 && answers > 0), because);
+    // That is no failure where the server had no room for it.
+    let excused = rest.unkept == 0 || rest.after.shortages.get("unkept").is_some_and(|&count| count > 0);
+    let because =
+        format!("{failures} wrong or missing, {} not kept for want of room, {answers} right", rest.unkept);
+    add("no wrong answer", Some(failures == 0 && excused && answers > 0), because);
 
     let most = quarters.iter().map(|part| part.budget).max().unwrap_or_default();
     let because = format!("at most {} MiB of {}", mib(most / 1024), mib(rest.limit / 1024));

@@ -34,8 +34,8 @@ pub trait Talk {
     /// Queues something to ask.
     fn ask(&mut self, link: &mut Link, dice: &mut Dice) -> Result<Asked, Trouble>;
 
-    /// Takes the next that comes: the number of what is answered by it, rightly, or nothing for what nobody asked for.
-    async fn hear(&mut self, link: &mut Link) -> Result<Option<u64>, Trouble>;
+    /// Takes the next that comes: what is answered by it, rightly, or nothing for what nobody asked for.
+    async fn hear(&mut self, link: &mut Link) -> Result<Option<Heard>, Trouble>;
 
     /// Queues its words of farewell, if it has some.
     fn leave(&mut self, _link: &mut Link) {}
@@ -48,6 +48,15 @@ pub struct Asked {
     pub number: u64,
     /// Whether it is answered as soon as can be; some is answered later on purpose.
     pub at_once: bool,
+}
+
+/// What was answered, by its number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Heard {
+    /// Rightly.
+    Right(u64),
+    /// It was done, but its answer was lost with a connection, and the server had no room to keep it.
+    Unkept(u64),
 }
 
 /// Whether a session outlives its connection.

@@ -11,7 +11,7 @@ use portcullis::{
     },
 };
 
-use super::{Asked, ComesBack, Talk};
+use super::{Asked, ComesBack, Heard, Talk};
 use crate::{
     dice::Dice,
     link::{Carrier, Link},
@@ -119,7 +119,7 @@ impl Talk for MsgServer {
         Ok(Asked { number: self.next.into(), at_once: false })
     }
 
-    async fn hear(&mut self, link: &mut Link) -> Result<Option<u64>, Trouble> {
+    async fn hear(&mut self, link: &mut Link) -> Result<Option<Heard>, Trouble> {
         let frame = link.next().await?;
         let response = Response::parse(&frame).map_err(wrong)?;
         let session = response.session;
@@ -132,7 +132,7 @@ impl Talk for MsgServer {
         match (self.asked.remove(&session), response.answer) {
             (Some(content), Answer::Done(answer)) if answer == content => {
                 self.latest = Some((session, content));
-                Ok(Some(session.into()))
+                Ok(Some(Heard::Right(session.into())))
             }
             (Some(_), answer) => Err(Trouble::wrong(format!("the answer to {session} is {answer:?}"))),
             (None, _) => Err(Trouble::wrong(format!("an answer to {session}, which was not asked"))),

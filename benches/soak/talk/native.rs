@@ -4,21 +4,19 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use portcullis::{
     core::Framing,
-    demo::chat::{ECHO, Echo, Heard, SAID, SAY, Said, Say},
+    demo::chat::{self, ECHO, Echo, SAID, SAY, Said, Say},
+    dispatch::Refusal,
     native::{ClientCodec, ClientEvent},
     session::Credentials,
 };
 
-use super::{Asked, ComesBack, Talk};
+use super::{Asked, ComesBack, Heard, Talk};
 use crate::{
     dice::Dice,
     link::{Carrier, Link},
     shell::{Shell, door},
     trouble::Trouble,
 };
-
-/// The code of a refusal: the name is taken.
-const CONFLICT: u16 = 409;
 
 /// A bot of the chat; where `MEMBER`, one that logs in.
 pub struct Native<const MEMBER: bool> {
@@ -92,7 +90,9 @@ impl<const MEMBER: bool> Native<MEMBER> {
                     return Ok(());
                 }
                 // The answer of before was lost.
-                ClientEvent::Refused { code: CONFLICT, .. } if !self.registered => self.registered = true,
+                ClientEvent::Refused { code: Refusal::CONFLICT, .. } if !self.registered => {
+                    self.registered = true
+                }
                 other => return Err(Trouble::wrong(format!("{other:?} in the place of a login"))),
             }
         }
@@ -148,7 +148,7 @@ impl<const MEMBER: bool> Talk for Native<MEMBER> {
         Ok(Asked { number: id.into(), at_once: true })
     }
 
-    async fn hear(&mut self, link: &mut Link) -> Result<Option<u64>, Trouble> {
+    async fn hear(&mut self, link: &mut Link) -> Result<Option<Heard>, Trouble> {
         let (id, body) = match self.event(link).await? {
             ClientEvent::Reply { id, body } => (id, body),
             ClientEvent::Pushed(push) => {
@@ -160,15 +160,18 @@ impl<const MEMBER: bool> Talk for Native<MEMBER> {
                 };
             }
             ClientEvent::Pong => return Ok(None),
+            ClientEvent::Refused { id, code: Refusal::GONE, .. } if self.asked.remove(&id).is_some() => {
+                return Ok(Some(Heard::Unkept(id.into())));
+            }
             other => return Err(Trouble::wrong(format!("{other:?}"))),
         };
         match self.asked.remove(&id) {
             Some(Expected::Echo(text)) if body.decode::<Echo>().is_ok_and(|echo| echo.text == text) => {}
-            Some(Expected::Heard) if body.decode::<Heard>().is_ok_and(|heard| heard.by > 0) => {}
+            Some(Expected::Heard) if body.decode::<chat::Heard>().is_ok_and(|heard| heard.by > 0) => {}
             Some(_) => return Err(Trouble::wrong(format!("the answer to {id} is {body:?}"))),
             None => return Err(Trouble::wrong(format!("an answer to {id}, which was not asked"))),
         }
-        Ok(Some(id.into()))
+        Ok(Some(Heard::Right(id.into())))
     }
 }
 

@@ -9,7 +9,7 @@ use portcullis::pomelo::wire::{
 };
 use serde_json::{Value, json};
 
-use super::{Asked, ComesBack, Talk};
+use super::{Asked, ComesBack, Heard, Talk};
 use crate::{
     dice::Dice,
     link::{Carrier, Link},
@@ -70,7 +70,7 @@ impl Talk for Pomelo {
             json!({"code": 200, "uid": uid}),
         )?;
         link.flush().await?;
-        while self.hear(&mut link).await? != Some(enter) {}
+        while self.hear(&mut link).await? != Some(Heard::Right(enter)) {}
         Ok(link)
     }
 
@@ -95,7 +95,7 @@ impl Talk for Pomelo {
         Ok(Asked { number, at_once: name != "slow" })
     }
 
-    async fn hear(&mut self, link: &mut Link) -> Result<Option<u64>, Trouble> {
+    async fn hear(&mut self, link: &mut Link) -> Result<Option<Heard>, Trouble> {
         let frame = link.next().await?;
         let message = match package::read(&frame).map_err(wrong)? {
             (Package::Data, body) => message::read(body).map_err(wrong)?,
@@ -112,7 +112,7 @@ impl Talk for Pomelo {
         }
         let said: Value = serde_json::from_slice(message.body).map_err(wrong)?;
         match self.asked.remove(&message.id) {
-            Some(expected) if expected == said => Ok(Some(message.id.into())),
+            Some(expected) if expected == said => Ok(Some(Heard::Right(message.id.into()))),
             Some(expected) => Err(Trouble::wrong(format!("{said} where {expected} was to come"))),
             None => Err(Trouble::wrong(format!("an answer to {}, which was not asked", message.id))),
         }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use portcullis::core::Framing;
 
-use super::{Asked, ComesBack, Talk};
+use super::{Asked, ComesBack, Heard, Talk};
 use crate::{
     dice::Dice,
     link::{Carrier, Link},
@@ -38,10 +38,10 @@ impl Talk for Raw {
         Ok(Asked { number: self.next, at_once: true })
     }
 
-    async fn hear(&mut self, link: &mut Link) -> Result<Option<u64>, Trouble> {
+    async fn hear(&mut self, link: &mut Link) -> Result<Option<Heard>, Trouble> {
         let frame = link.next().await?;
         match self.asked.pop_front() {
-            Some((number, payload)) if payload == frame => Ok(Some(number)),
+            Some((number, payload)) if payload == frame => Ok(Some(Heard::Right(number))),
             Some((_, payload)) => Err(Trouble::wrong(format!(
                 "a frame of {} bytes came back as another, of {}",
                 payload.len(),

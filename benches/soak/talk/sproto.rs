@@ -8,7 +8,7 @@ use portcullis::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Asked, ComesBack, Talk};
+use super::{Asked, ComesBack, Heard, Talk};
 use crate::{
     dice::Dice,
     link::{Carrier, Link},
@@ -99,13 +99,13 @@ impl Talk for Sproto {
         self.request(&mut link, "handshake", &(), Some(self.next))?;
         let number = self.expect(Expected::Welcome).number;
         link.flush().await?;
-        while self.hear(&mut link).await? != Some(number) {}
+        while self.hear(&mut link).await? != Some(Heard::Right(number)) {}
         // What it was is as the life before left it, or nothing.
         self.next += 1;
         self.value = self.next.to_string();
         let number = self.set(&mut link)?.number;
         link.flush().await?;
-        while self.hear(&mut link).await? != Some(number) {}
+        while self.hear(&mut link).await? != Some(Heard::Right(number)) {}
         Ok(link)
     }
 
@@ -121,7 +121,7 @@ impl Talk for Sproto {
         Ok(self.expect(Expected::Value(self.value.clone())))
     }
 
-    async fn hear(&mut self, link: &mut Link) -> Result<Option<u64>, Trouble> {
+    async fn hear(&mut self, link: &mut Link) -> Result<Option<Heard>, Trouble> {
         let frame = link.next().await?;
         let mut scratch = Vec::new();
         let wrong = |error: &dyn std::error::Error| Trouble::wrong(error.to_string());
@@ -148,7 +148,7 @@ impl Talk for Sproto {
             Some(Expected::Set) => {}
             None => return Err(Trouble::wrong(format!("an answer to {session}, which was not asked"))),
         }
-        Ok(Some(session as u64))
+        Ok(Some(Heard::Right(session as u64)))
     }
 
     fn leave(&mut self, link: &mut Link) {

@@ -14,7 +14,7 @@ use portcullis::{
     },
 };
 
-use super::{Asked, ComesBack, Talk};
+use super::{Asked, ComesBack, Heard, Talk};
 use crate::{
     dice::Dice,
     link::{Carrier, Link},
@@ -94,7 +94,7 @@ impl Talk for Sysconn {
         Ok(Asked { number: self.next.into(), at_once: true })
     }
 
-    async fn hear(&mut self, link: &mut Link) -> Result<Option<u64>, Trouble> {
+    async fn hear(&mut self, link: &mut Link) -> Result<Option<Heard>, Trouble> {
         let message = link.next().await?;
         let response = Response::read(&message).map_err(wrong)?;
         let Response { error, flag, command, body } = response;
@@ -103,7 +103,7 @@ impl Talk for Sysconn {
         }
         match self.asked.remove(&flag) {
             Some((asked, answer)) if (error, asked, &answer[..]) == (0, command, body) => {
-                Ok(Some(flag.into()))
+                Ok(Some(Heard::Right(flag.into())))
             }
             _ => Err(Trouble::wrong(format!("{response:?}"))),
         }
