@@ -149,24 +149,33 @@ impl Budget {
         let (used, limit) = (self.used(), self.limit());
         let paused = &self.0.paused;
         if paused.load(Ordering::SeqCst) {
-            if used < low(limit) && paused.swap(false, Ordering::SeqCst) {
+            if used < low(limit) && paused.swap(false, Ordering::SeqCst) && self.is_told() {
                 let shed = self.count(Shortage::Shed) + self.count(Shortage::Overrun);
                 tracing::info!(used, limit, shed, "the byte budget has room again: newcomers are accepted");
             }
         } else if used >= high(limit) && !paused.swap(true, Ordering::SeqCst) {
             self.add(Shortage::Paused);
-            let [outgoing, incoming, incomplete, kept] = Holding::ALL.map(|holding| self.held(holding));
-            tracing::warn!(
-                used,
-                limit,
-                outgoing,
-                incoming,
-                incomplete,
-                kept,
-                "the byte budget is nearly used up: newcomers wait. Raise it, or lower what a connection may hold"
-            );
+            if self.is_told() {
+                let [outgoing, incoming, incomplete, kept] = Holding::ALL.map(|holding| self.held(holding));
+                tracing::warn!(
+                    used,
+                    limit,
+                    outgoing,
+                    incoming,
+                    incomplete,
+                    kept,
+                    times = self.count(Shortage::Paused),
+                    "the byte budget is nearly used up: newcomers wait. Raise it, or lower what a connection may hold"
+                );
+            }
         }
         !paused.load(Ordering::SeqCst)
+    }
+
+    /// Whether the operator is told of this shortage: of the first, the second, the fourth, and so on. Peers who do not read
+    /// bring them about as often as they like, twenty times a second, and must not flood the log.
+    fn is_told(&self) -> bool {
+        self.count(Shortage::Paused).is_power_of_two()
     }
 
     /// Ready while newcomers are let in; an acceptor accepts only then.
@@ -360,6 +369,47 @@ mod tests {
         assert_eq!(woken.0.load(Ordering::SeqCst), 1);
         assert!(budget.poll_newcomers(&mut context).is_ready());
         assert_eq!(budget.count(Shortage::Paused), 1);
+    }
+
+    /// Counts what is told.
+    struct Told(Arc<AtomicUsize>);
+
+    impl tracing::Subscriber for Told {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+        fn event(&self, _: &tracing::Event<'_>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+
+        fn enter(&self, _: &tracing::span::Id) {}
+
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+
+    #[test]
+    fn who_uses_it_up_again_and_again_does_not_flood_the_log() {
+        let (budget, told) = (Budget::new(LIMIT), Arc::new(AtomicUsize::new(0)));
+        tracing::subscriber::with_default(Told(Arc::clone(&told)), || {
+            for _ in 0..1000 {
+                let mut charge = Charge::new(&budget, Holding::Outgoing);
+                charge.set(90 * PERCENT);
+                assert!(!budget.is_accepting());
+                drop(charge);
+                assert!(budget.is_accepting());
+            }
+        });
+        assert_eq!(budget.count(Shortage::Paused), 1000, "all are counted");
+        assert_eq!(told.load(Ordering::SeqCst), 2 * 10, "twice of 1, 2, 4, to 512");
     }
 
     #[test]
