@@ -10,6 +10,13 @@
 //! cargo bench --bench soak -- --quick          # does it still work? 30 seconds, 200 bots
 //! ```
 //!
+//! Resident memory is what is held and what the allocator keeps of what was freed. Where it grows, this tells one from the
+//! other on glibc, which then gives back what it can:
+//!
+//! ```text
+//! MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=65536 MALLOC_TRIM_THRESHOLD_=131072 cargo xtask soak
+//! ```
+//!
 //! | who | does |
 //! |---|---|
 //! | good bots ([`life`], [`talk`]) | live for a minute on average, ask every one or two seconds, check each answer; leave politely, by a reset, or without a word. Those of accounts, of the msgserver and of the connector lose their connections, take over each other's, and come back with what was not answered |

@@ -10,10 +10,10 @@ use crate::{
 
 /// A soak that was shorter says nothing about growth: for a minute or two bots arrive, and the first of them linger.
 pub const SHORTEST: Duration = Duration::from_secs(240);
-/// Growth of medians that is still flat: what a level of random bots, and an allocator, waver by. A leak of a single
-/// entity, or of 100 bytes, for each connection is more than that in 20 minutes: there are some 80,000.
+/// Growth of medians that is still flat: what a level of random bots, and an allocator, waver by. In 20 minutes 100,000
+/// connections come between the middles of the two quarters: a leak of an entity for each, or of 100 bytes, is more than that.
 const FLAT: f64 = 0.03;
-/// Memory comes in pages and arenas: so many KiB more are none. An address more in each of the tables would be less.
+/// Memory comes in pages and arenas: so many KiB more are none.
 const FLAT_KIB: u64 = 2 * 1024;
 /// Some tens of bots, of thousands, are chance.
 const FLAT_THINGS: u64 = 64;
