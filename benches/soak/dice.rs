@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A generator of pseudo-random numbers (SplitMix64).
+/// A generator of pseudo-random numbers (`SplitMix64`).
 #[derive(Clone)]
 pub struct Dice(u64);
 

@@ -91,7 +91,7 @@ impl<const MEMBER: bool> Native<MEMBER> {
                 }
                 // The answer of before was lost.
                 ClientEvent::Refused { code: Refusal::CONFLICT, .. } if !self.registered => {
-                    self.registered = true
+                    self.registered = true;
                 }
                 other => return Err(Trouble::wrong(format!("{other:?} in the place of a login"))),
             }

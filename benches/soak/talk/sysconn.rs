@@ -1,4 +1,4 @@
-//! The Erlang connector: roles that outlive their WebSockets, and come back by a secret.
+//! The Erlang connector: roles that outlive their connections, and come back by a secret.
 
 use std::collections::BTreeMap;
 
