@@ -11,7 +11,9 @@
 //! - Deadlines as components, from the listener or from [`WatchdogDefaults`]: [`HandshakeLimit`] for connections that
 //!   are [`Handshaking`], [`LoginLimit`], [`IdleLimit`], and [`HeartbeatInterval`], which tells [`HeartbeatDue`].
 //!   [`HeartbeatLimit`] closes a peer whose own heartbeats stay away.
-//!   Insert another value while the server runs, and it holds at once; remove one, and it is off.
+//!   Insert another value while the server runs, and it holds at once; remove one, and it is off. After a tick that
+//!   came more than a second late they wait for as long as it was late, at most 5 seconds, so that nobody is closed for a
+//!   silence that was the server's.
 //! - [`Kick`] and [`Kicked`] are core's, and named here too, where they are looked for.
 //!
 //! **What it refuses to do.** It sends nothing itself: a heartbeat and a farewell are a protocol's, which observes
@@ -58,7 +60,7 @@ pub use portcullis_core::{Handshaking, Kick, Kicked};
 
 use bevy_app::{App, Plugin, PreUpdate};
 use bevy_ecs::prelude::*;
-use portcullis_core::{Admitted, TickSystems};
+use portcullis_core::{Admitted, Lateness, TickSystems};
 
 /// Watches deadlines and spawns agents.
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,6 +73,7 @@ impl Plugin for WatchdogPlugin {
     fn build(&self, app: &mut App) {
         app.insert_resource(self.defaults)
             .init_resource::<watch::Deadlines>()
+            .init_resource::<Lateness>()
             .add_observer(agent::spawn)
             .add_observer(end::inherit)
             .add_observer(end::end)

@@ -6,9 +6,14 @@ use crate::{
 };
 use bevy_ecs::{prelude::*, query::QueryData};
 use portcullis_core::{
-    Authenticated, Cause, Clock, Close, Closing, Connection, DeadlineQueue, Forwarded, Traffic,
+    Authenticated, Cause, Clock, Close, Closing, Connection, DeadlineQueue, Forwarded, Lateness, Traffic,
 };
 use std::time::Duration;
+
+/// A tick that is so late has kept peers from being answered: what they owe us may be our fault.
+const STALL: Duration = Duration::from_secs(1);
+/// The longest that deadlines wait for that, after the tick: a round trip of a bad mobile network, and the first answer.
+const LONGEST_MERCY: Duration = Duration::from_secs(5);
 
 /// Connections by the moment they have to be looked at.
 ///
@@ -92,6 +97,11 @@ impl WatchedItem<'_, '_> {
         // Those which have passed and do not count are over: a handshake that came to its end.
         let coming = self.deadlines().into_iter().filter_map(|(due, _)| due).filter(|&due| due > now);
         let Some(due) = next.into_iter().chain(coming).chain(self.watch.next_beat).min() else { return };
+        self.arm_at(entity, due, queue);
+    }
+
+    /// Makes sure that it is looked at then.
+    fn arm_at(&mut self, entity: Entity, due: Duration, queue: &mut Deadlines) {
         if self.watch.armed.is_none_or(|armed| due < armed) {
             self.watch.armed = Some(due);
             queue.0.push(due, Entry { connection: entity, due });
@@ -160,13 +170,21 @@ pub(crate) fn on_authenticated(event: On<Authenticated>, mut connections: Query<
 }
 
 /// Looks at the connections whose moment has come, in `TickSystems::Watch`.
+///
+/// After a tick that was late nobody is closed for as long as it was late, so that who has waited for us can be heard.
+/// Ticks that are late all the time get that once, and not again before deadlines were looked at.
 pub(crate) fn watch(
     clock: Res<Clock>,
+    lateness: Res<Lateness>,
+    mut mercy: Local<Duration>,
     mut queue: ResMut<Deadlines>,
     mut connections: Query<Watched, Without<Closing>>,
     mut commands: Commands,
 ) {
     let now = clock.now();
+    if lateness.0 >= STALL && now.saturating_sub(lateness.0) >= *mercy {
+        *mercy = now.saturating_add(lateness.0.min(LONGEST_MERCY));
+    }
     while let Some(Entry { connection, due }) = queue.0.pop_due(now) {
         // Closed meanwhile: an entity that came after it has another generation.
         let Ok(mut watched) = connections.get_mut(connection) else { continue };
@@ -174,14 +192,20 @@ pub(crate) fn watch(
             continue;
         }
         watched.watch.armed = None;
-        if let Some(cause) = watched.passed(now) {
+        let passed = watched.passed(now);
+        if let Some(cause) = passed.filter(|_| now >= *mercy) {
             commands.trigger(Close::new(connection, cause));
             continue;
         }
         if watched.beat(now) {
             commands.trigger(HeartbeatDue { entity: connection });
         }
-        watched.arm(connection, now, &mut queue);
+        if passed.is_some() {
+            let due = watched.watch.next_beat.map_or(*mercy, |beat| beat.min(*mercy));
+            watched.arm_at(connection, due, &mut queue);
+        } else {
+            watched.arm(connection, now, &mut queue);
+        }
     }
 }
 
@@ -198,7 +222,9 @@ mod tests {
     fn a_connection_has_one_entry_however_often_its_limits_change() {
         let time = TimeSource::manual();
         let mut app = App::new();
-        app.insert_resource(Clock::new(time.clone())).init_resource::<Deadlines>();
+        app.insert_resource(Clock::new(time.clone()))
+            .init_resource::<Deadlines>()
+            .init_resource::<Lateness>();
         app.add_observer(arm).add_systems(Update, watch);
         let (peer, local) = (SocketAddr::from(([127, 0, 0, 1], 7)), SocketAddr::from(([127, 0, 0, 1], 8)));
         let connection = Connection { peer, local, transport: "memory", opened_at: Duration::ZERO };

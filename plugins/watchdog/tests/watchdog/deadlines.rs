@@ -1,6 +1,6 @@
 use crate::server::Server;
 use bevy_ecs::prelude::*;
-use portcullis_core::{Authenticated, Cause, Close, Forward, Opened};
+use portcullis_core::{Authenticated, Cause, Close, Forward, Lateness, Opened};
 use portcullis_net::memory::MemorySocket;
 use portcullis_watchdog::{
     AgentTemplate, HandshakeLimit, Handshaking, IdleLimit, LoginLimit, WatchdogDefaults,
@@ -34,6 +34,27 @@ fn a_handshake_has_five_seconds() {
     assert!(server.causes().is_empty());
     server.advance(MOMENT);
     assert_eq!(server.causes(), [Cause::HandshakeTimeout]);
+    assert!(slow.is_closed() && !quick.is_closed());
+}
+
+/// What a stall has kept from being answered can still be said.
+#[test]
+fn a_tick_that_was_late_puts_deadlines_off_for_as_long_and_not_again() {
+    let mut server = Server::started();
+    shake_hands(&mut server);
+    let [slow, quick] = [(); 2].map(|()| connect_with(&mut server, LoginLimit(Duration::MAX)));
+    let late = |server: &mut Server, seconds: u32| {
+        server.world().resource_mut::<Lateness>().0 = seconds * SECOND;
+        server.advance(seconds * SECOND);
+        server.world().resource_mut::<Lateness>().0 = Duration::ZERO;
+    };
+    late(&mut server, 7);
+    assert!(server.causes().is_empty(), "it was due after five");
+    server.world().entity_mut(quick.connection()).remove::<Handshaking>();
+    server.advance(5 * SECOND - MOMENT);
+    assert!(server.causes().is_empty(), "seven seconds late is five of mercy");
+    late(&mut server, 1);
+    assert_eq!(server.causes(), [Cause::HandshakeTimeout], "another stall is no more");
     assert!(slow.is_closed() && !quick.is_closed());
 }
 
