@@ -69,6 +69,7 @@ pub fn run_with(config: &Config, source: &Source, more: impl FnOnce(&mut App)) -
         can_listen(name, listener.address.0, source)?;
     }
     log::start(&config.log)?;
+    core::bound_panics();
     let mut app = app::build(config, source)?;
     more(&mut app);
     app.finish();

@@ -39,6 +39,7 @@ mod connection;
 mod deadlines;
 mod driver;
 mod events;
+mod failures;
 mod forward;
 mod frames;
 mod funnel;
@@ -70,6 +71,7 @@ pub use events::{
     Authenticated, Backlogged, Close, Closed, Forward, Forwarded, Opened, Reload, Shutdown, ShuttingDown,
     Start,
 };
+pub use failures::bound_panics;
 pub use forward::start_unless_forwarded;
 pub use frames::{Assembler, BadMessage, Extent, FrameTooLarge, Frames, Framing};
 pub use funnel::{Funnel, Inbound, Intake, Opening};
@@ -87,10 +89,7 @@ pub use shutdown::{DrainLimit, Draining};
 pub use signals::SignalPlugin;
 
 use bevy_app::{App, First, Last, Plugin, ScheduleRunnerPlugin};
-use bevy_ecs::{
-    error::{BevyError, ErrorContext, FallbackErrorHandler},
-    prelude::*,
-};
+use bevy_ecs::{error::FallbackErrorHandler, prelude::*};
 use bevy_time::{Fixed, Time, TimePlugin, TimeUpdateStrategy};
 
 /// Adds the queue, the clock, the schedules, the lifecycle and the runner.
@@ -115,7 +114,7 @@ impl Plugin for CorePlugin {
             app.add_plugins(TimePlugin);
         }
         if !app.world().contains_resource::<FallbackErrorHandler>() {
-            app.set_error_handler(log_error);
+            app.set_error_handler(failures::log_error);
         }
         app.init_resource::<Budget>();
         let (funnel, intake) = Funnel::new(app.world(), self.time.clone());
@@ -161,9 +160,4 @@ impl Plugin for CorePlugin {
                 .insert_resource(TimeUpdateStrategy::FixedTimesteps(1));
         }
     }
-}
-
-/// Logs what a system returned or panicked with; a server goes on.
-fn log_error(error: BevyError, context: ErrorContext) {
-    tracing::error!(system = %context.name(), kind = context.kind(), "{error}");
 }
