@@ -10,7 +10,7 @@ use std::{
 };
 
 use portcullis::{
-    core::{Agent, Arrivals, Budget, Holding, Lateness, Shortage},
+    core::{Agent, Arrivals, Budget, Causes, Holding, Lateness, Shortage},
     dispatch::WaitingAnswers,
     gate::{Refusal as GateRefusal, Refusals},
     net::ListenerHandle,
@@ -60,17 +60,13 @@ fn run(folder: &Path) -> Result<ExitCode, Failure> {
 
 /// Tells once a second what the world holds.
 fn report(app: &mut App) {
-    app.init_resource::<Counts>()
-        .add_observer(count_opened)
-        .add_observer(count_closed)
-        .add_systems(Last, tell);
+    app.init_resource::<Counts>().add_observer(count_opened).add_systems(Last, tell);
 }
 
 /// What nobody else counts.
 #[derive(Resource, Default)]
 struct Counts {
     opened: u64,
-    closed: [u64; Cause::ALL.len()],
     latest: Duration,
     next: Duration,
     told: bool,
@@ -78,10 +74,6 @@ struct Counts {
 
 fn count_opened(_: On<Opened>, mut counts: ResMut<Counts>) {
     counts.opened += 1;
-}
-
-fn count_closed(event: On<Closed>, mut counts: ResMut<Counts>) {
-    counts.closed[event.cause as usize] += 1;
 }
 
 fn tell(world: &mut World) {
@@ -114,7 +106,8 @@ fn sample(world: &mut World) -> Sample {
     let agents = number(world.query_filtered::<(), With<Agent>>().iter(world).count());
     let members = number(world.query::<&Members>().iter(world).map(Members::len).sum());
     let (counts, budget) = (world.resource::<Counts>(), world.resource::<Budget>());
-    let (logins, refusals) = (world.resource::<Logins>(), world.resource::<Refusals>());
+    let (causes, refusals) = (world.resource::<Causes>(), world.resource::<Refusals>());
+    let logins = world.resource::<Logins>();
     let some = |(label, count): (&str, u64)| (count > 0).then(|| (label.to_owned(), count));
     Sample {
         entities: number(world.archetypes().iter().map(|archetype| archetype.len() as usize).sum()),
@@ -134,10 +127,7 @@ fn sample(world: &mut World) -> Sample {
         held: Holding::ALL.map(|each| (each.label().to_owned(), number(budget.held(each)))).into(),
         shortages: Shortage::ALL.map(|each| (each.label().to_owned(), budget.count(each))).into(),
         opened: counts.opened,
-        closed: Cause::ALL
-            .into_iter()
-            .filter_map(|each| some((each.label(), counts.closed[each as usize])))
-            .collect(),
+        closed: Cause::ALL.into_iter().filter_map(|each| some((each.label(), causes.count(each)))).collect(),
         refused: GateRefusal::ALL
             .into_iter()
             .filter_map(|each| some((each.label(), refusals.count(each))))

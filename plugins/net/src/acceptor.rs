@@ -28,7 +28,8 @@ impl Acceptor {
     }
 
     pub(crate) async fn run(self) {
-        let mut exhausted = false;
+        // How often, and whether this time is told already.
+        let (mut shortages, mut exhausted) = (0_u64, false);
         while self.control.switch.opened().await {
             poll_fn(|context| self.funnel.poll_room(context)).await;
             let mut changed = pin!(self.control.switch.changed());
@@ -55,8 +56,10 @@ impl Acceptor {
                     tracing::debug!(%error, "a connection was gone before it was accepted");
                 }
                 Err(error) => {
-                    if !std::mem::replace(&mut exhausted, true) {
-                        tracing::warn!(%error, "cannot accept: raise the limit of open files, or lower max_clients");
+                    shortages += u64::from(!exhausted);
+                    // Peers who come and go at the limit must not flood the log: the first, the second, the fourth time.
+                    if !std::mem::replace(&mut exhausted, true) && shortages.is_power_of_two() {
+                        tracing::warn!(%error, times = shortages, "cannot accept: raise the limit of open files, or lower max_clients");
                     }
                     pause(self.control.switch.changed(), EXHAUSTED_PAUSE).await;
                 }

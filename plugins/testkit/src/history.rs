@@ -17,9 +17,12 @@ use std::{
 pub struct History {
     entries: Vec<Entry>,
     pub(crate) connections: EntityHashMap<Record>,
-    /// The last connection from an address, and how many had been accepted before it.
-    by_peer: HashMap<SocketAddr, (usize, Entity)>,
+    /// The last connection between two addresses, and how many had been accepted before it.
+    by_ends: HashMap<Ends, (usize, Entity)>,
 }
+
+/// The client's address, and the server's: one port of a client may lead to two listeners at once.
+pub(crate) type Ends = (SocketAddr, SocketAddr);
 
 /// One thing that happened to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,9 +88,9 @@ impl History {
         self.connections.len()
     }
 
-    /// The connection from this address, when it is not one of the first `before`.
-    pub(crate) fn opened_by(&self, peer: SocketAddr, before: usize) -> Option<Entity> {
-        self.by_peer.get(&peer).filter(|(number, _)| *number >= before).map(|&(_, connection)| connection)
+    /// The connection between these addresses, when it is not one of the first `before`.
+    pub(crate) fn opened_between(&self, ends: Ends, before: usize) -> Option<Entity> {
+        self.by_ends.get(&ends).filter(|(number, _)| *number >= before).map(|&(_, connection)| connection)
     }
 
     fn write(&mut self, clock: &Clock, connection: Entity, fact: Fact) -> Option<&mut Record> {
@@ -134,7 +137,7 @@ fn accepted(
     };
     let record = Record { line, opened: 0, refused: None, started: false, causes: Vec::new() };
     let number = history.connections.len();
-    history.by_peer.insert(connection.peer, (number, event.entity));
+    history.by_ends.insert((connection.peer, connection.local), (number, event.entity));
     history.connections.insert(event.entity, record);
     history.write(&clock, event.entity, Fact::Accepted);
 }

@@ -214,8 +214,8 @@ impl Hub {
     pub(crate) fn entity(&mut self, id: usize) -> Option<Entity> {
         let pipe = &self.peers[id].pipe;
         let entity = pipe.entity.or_else(|| {
-            let (address, before) = pipe.address()?;
-            self.history().opened_by(address, before)
+            let (ends, before) = pipe.ends()?;
+            self.history().opened_between(ends, before)
         });
         self.peers[id].pipe.entity = entity;
         entity

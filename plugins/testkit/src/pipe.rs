@@ -1,6 +1,9 @@
 //! The client's end of a connection, as bytes: in memory, or a real socket that never blocks.
 
-use crate::carrier::{Layers, Message};
+use crate::{
+    carrier::{Layers, Message},
+    history::Ends,
+};
 use bevy_ecs::prelude::*;
 use portcullis_net::memory::MemorySocket;
 use std::{
@@ -36,8 +39,8 @@ enum Wire {
 struct Tcp {
     /// None after the end.
     stream: Option<TcpStream>,
-    /// Our address, by which the world knows the connection.
-    local: SocketAddr,
+    /// The addresses by which the world knows the connection.
+    ends: Ends,
     /// How many connections the world had seen before this one.
     before: usize,
     unsent: Vec<u8>,
@@ -58,9 +61,8 @@ impl Pipe {
         let stream = TcpStream::connect(server)?;
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
-        let local = stream.local_addr()?;
-        let tcp =
-            Tcp { stream: Some(stream), local, before, unsent: Vec::new(), ending: false, layers: None };
+        let ends = (stream.local_addr()?, stream.peer_addr()?);
+        let tcp = Tcp { stream: Some(stream), ends, before, unsent: Vec::new(), ending: false, layers: None };
         Ok(Self::new(Wire::Tcp(tcp), None))
     }
 
@@ -109,11 +111,11 @@ impl Pipe {
         Self { wire, entity, received: Vec::new(), sent: 0, got: 0, reading: true, closed: false }
     }
 
-    /// By what the world knows it: the address, and how many connections came before it.
-    pub(crate) fn address(&self) -> Option<(SocketAddr, usize)> {
+    /// By what the world knows it: its addresses, and how many connections came before it.
+    pub(crate) fn ends(&self) -> Option<(Ends, usize)> {
         match &self.wire {
             Wire::Memory(_) => None,
-            Wire::Tcp(tcp) => Some((tcp.local, tcp.before)),
+            Wire::Tcp(tcp) => Some((tcp.ends, tcp.before)),
         }
     }
 
