@@ -3,6 +3,7 @@
 mod server;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 use server::{
     Failure, certificate,
     config::{self, Config, Source},
@@ -13,6 +14,10 @@ use std::{
     path::PathBuf,
     process::ExitCode,
 };
+
+/// It gives back what large buffers leave, which glibc's keeps: the soak's load takes a third of the memory with it.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// A game server in which every network connection is an entity.
 ///

@@ -61,9 +61,14 @@ use std::{
 };
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 
 use args::Args;
 use product::server;
+
+/// That of the headless server.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let args = Args::parse();
