@@ -2,20 +2,35 @@
 
 use crate::sync::{AtomicBool, Mutex, Ordering, PoisonError};
 use std::{
-    collections::HashMap,
+    collections::HashSet,
     task::{Context, Poll, Waker},
 };
 
 pub(crate) struct Waiters {
     /// Somebody waits: whoever lets go of bytes has to look.
     awaited: AtomicBool,
-    /// By what they wake: a task that asks again, because something else woke it, waits once.
-    waiting: Mutex<HashMap<(usize, usize), Waker>>,
+    waiting: Mutex<Waiting>,
+}
+
+/// Those who wait, in the order they came. A task that asks again, because something else woke it, waits once.
+#[derive(Default)]
+struct Waiting {
+    wakers: Vec<Waker>,
+    /// What they wake.
+    known: HashSet<(usize, usize)>,
+}
+
+impl Waiting {
+    fn add(&mut self, waker: &Waker) {
+        if self.known.insert((waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr())) {
+            self.wakers.push(waker.clone());
+        }
+    }
 }
 
 impl Waiters {
     pub(crate) fn new() -> Self {
-        Self { awaited: AtomicBool::new(false), waiting: Mutex::new(HashMap::new()) }
+        Self { awaited: AtomicBool::new(false), waiting: Mutex::new(Waiting::default()) }
     }
 
     /// Ready while there is room; else the task is woken when there is.
@@ -29,9 +44,7 @@ impl Waiters {
         if is_room() {
             return Poll::Ready(());
         }
-        let waker = context.waker();
-        let wakes = (waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr());
-        waiting.entry(wakes).or_insert_with(|| waker.clone());
+        waiting.add(context.waker());
         Poll::Pending
     }
 
@@ -47,6 +60,6 @@ impl Waiters {
         self.awaited.store(false, Ordering::SeqCst);
         let woken = std::mem::take(&mut *waiting);
         drop(waiting);
-        woken.into_values().for_each(Waker::wake);
+        woken.wakers.into_iter().for_each(Waker::wake);
     }
 }
