@@ -147,8 +147,10 @@ impl Figures {
             return true;
         }
         if let Some((_, file)) = line.split_once("Test unit written to ") {
-            self.finding = Some(file.trim().to_owned());
-            return false;
+            // One that only took long is below our patience: the machine had other things to do.
+            let is_slow = file.contains("/slow-unit-");
+            self.finding = self.finding.take().or_else(|| (!is_slow).then(|| file.trim().to_owned()));
+            return is_slow;
         }
         let mut words = line.split_whitespace();
         if !words.next().is_some_and(|word| word.starts_with('#')) {
@@ -211,5 +213,13 @@ mod tests {
             "artifact_prefix='/x/fuzz/artifacts/line/'; Test unit written to /x/fuzz/artifacts/line/crash-da39"
         ));
         assert_eq!(figures.finding.as_deref(), Some("/x/fuzz/artifacts/line/crash-da39"));
+    }
+
+    #[test]
+    fn what_only_took_long_is_no_finding() {
+        let mut figures = Figures::default();
+        figures
+            .take("artifact_prefix='/x/line/'; Test unit written to /x/fuzz/artifacts/line/slow-unit-0172");
+        assert_eq!(figures.finding, None);
     }
 }
