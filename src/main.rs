@@ -15,7 +15,7 @@ use std::{
     process::ExitCode,
 };
 
-/// It gives back what large buffers leave, which glibc's keeps: the soak's load takes a third of the memory with it.
+/// It gives back what large buffers leave, which glibc's keeps: the soak's load takes half of the memory with it.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
