@@ -8,14 +8,16 @@
 //! - Relationships: [`AcceptedBy`] a listener, [`ForwardedTo`] an agent, [`BelongsTo`] who an agent plays for.
 //! - Events: requests ([`Close`], [`Kick`], [`Forward`], [`Start`], [`Reload`], [`Shutdown`]) and facts ([`Opened`],
 //!   [`Closed`], [`Kicked`], [`Forwarded`], [`Authenticated`], [`Backlogged`], [`ShuttingDown`]). Every [`Closed`]
-//!   carries a [`Cause`].
+//!   carries a [`Cause`]; [`Causes`] counts them.
 //! - The [`Ingress`] schedule with its public sets, [`IngressSystems`].
 //! - The [`Budget`] of bytes that may be held for all peers together, and what happens when it is used up.
 //! - The one queue from outside ([`Funnel`] to [`Intake`]), the [`Clock`], [`Random`] bytes, and the event-driven
 //!   [runner](run).
+//! - An error handler that logs what a system fails of, at the first, second, fourth, eighth time; [`bound_panics`] does so
+//!   with panics.
 //!
-//! **What it refuses to do.** It opens no socket, reads no clock outside [`TimeSource`] and no randomness outside [`Random`], and never scans all
-//! connections because one of them spoke.
+//! **What it refuses to do.** It opens no socket, reads no clock outside [`TimeSource`] and no randomness outside
+//! [`Random`], and never scans all connections because one of them spoke.
 //!
 //! A transport reserves an entity, tells of it, and feeds frames; the world answers through the connection's [`Line`]:
 //!
